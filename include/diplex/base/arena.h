@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An arena is memory that dies together: allocation moves a pointer, freeing is one call. The first chunk may be lent by the
- * owner (part of a bigger object), so that a small life costs no malloc at all. Chunks beyond it come from malloc.
+ * An arena is memory that dies together: allocation moves a pointer, freeing is one call. The first chunk may
+ * be lent by the owner (part of a bigger object), so that a small life costs no malloc at all. Chunks beyond
+ * it come from malloc.
  */
 #ifndef DIPLEX_BASE_ARENA_H
 #define DIPLEX_BASE_ARENA_H
@@ -13,8 +14,8 @@
 struct dx_arena_chunk;
 
 struct dx_arena {
-    char *next, *end;             /* free part of the current chunk */
-    char *lent;                   /* the first chunk, owned by the arena's owner; may be NULL */
+    char *next, *end; /* free part of the current chunk */
+    char *lent;       /* the first chunk, owned by the arena's owner; may be NULL */
     size_t lent_bytes;
     struct dx_arena_chunk *extra; /* chunks from malloc, newest first */
 };
@@ -25,7 +26,8 @@ void dx_arena_init(struct dx_arena *a, void *lent, size_t lent_bytes);
 /* Frees all extra chunks; the lent one is ready again. Everything handed out is dead. */
 void dx_arena_reset(struct dx_arena *a);
 
-/* Aligned to 16 bytes, not zeroed. NULL when out of memory. A request larger than any chunk gets a chunk of its own. */
+/* Aligned to 16 bytes, not zeroed. NULL when out of memory. A request larger than any chunk gets a chunk of
+ * its own. */
 void *dx_arena_alloc(struct dx_arena *a, size_t bytes) DX_CHECKED;
 
 /* Zeroed. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The calendar, in UTC and without locale: shared by the log below and by os/clock above. Pure; it never asks what time it is. */
+/* The calendar, in UTC and without locale: shared by the log below and by os/clock above. Pure; it never asks
+ * what time it is. */
 #ifndef DIPLEX_BASE_DATE_H
 #define DIPLEX_BASE_DATE_H
 
@@ -12,7 +13,8 @@ struct dx_date {
     unsigned weekday; /* 0 is Sunday */
 };
 
-/* From microseconds since 1970 (Unix time, no leap seconds). What lies past the year 9999 is its last moment. */
+/* From microseconds since 1970 (Unix time, no leap seconds). What lies past the year 9999 is its last
+ * moment. */
 struct dx_date dx_date_of(uint64_t wall_us);
 
 #define DX_DATE_RFC3339_LEN 24

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A fast 64-bit hash that can be fed byte by byte, for tables whose keys are our own configuration, and a small PRNG. */
+/* A fast 64-bit hash that can be fed byte by byte, for tables whose keys are our own configuration, and a
+ * small PRNG. */
 #ifndef DIPLEX_BASE_HASH_H
 #define DIPLEX_BASE_HASH_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Intrusive doubly linked list: the links live in the objects. A head is a link that points to itself when empty. */
+/* Intrusive doubly linked list: the links live in the objects. A head is a link that points to itself when
+ * empty. */
 #ifndef DIPLEX_BASE_LIST_H
 #define DIPLEX_BASE_LIST_H
 
@@ -27,8 +28,14 @@ static inline void dx_list_insert_before(struct dx_link *at, struct dx_link *l)
     at->prev = l;
 }
 
-static inline void dx_list_push_tail(struct dx_link *head, struct dx_link *l) { dx_list_insert_before(head, l); }
-static inline void dx_list_push_head(struct dx_link *head, struct dx_link *l) { dx_list_insert_before(head->next, l); }
+static inline void dx_list_push_tail(struct dx_link *head, struct dx_link *l)
+{
+    dx_list_insert_before(head, l);
+}
+static inline void dx_list_push_head(struct dx_link *head, struct dx_link *l)
+{
+    dx_list_insert_before(head->next, l);
+}
 
 /* Does nothing when the link is in no list. */
 static inline void dx_list_remove(struct dx_link *l)
@@ -52,7 +59,8 @@ static inline struct dx_link *dx_list_pop_head(struct dx_link *head)
 
 #define DX_LIST_FOR(var, head) for (struct dx_link *var = (head)->next; var != (head); var = var->next)
 /* The current link may be removed inside the loop. */
-#define DX_LIST_FOR_SAFE(var, head)                                                                                    \
-    for (struct dx_link *var = (head)->next, *var##_next = var->next; var != (head); var = var##_next, var##_next = var->next)
+#define DX_LIST_FOR_SAFE(var, head)                                                  \
+    for (struct dx_link *var = (head)->next, *var##_next = var->next; var != (head); \
+         var = var##_next, var##_next = var->next)
 
 #endif

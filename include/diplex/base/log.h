@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The program's own log: one line an event, `time level event key=value ...`, values escaped so that nobody can forge a line.
- * Only rooms of floor 5 and above call it; below, errors are returned.
+ * The program's own log: one line an event, `time level event key=value ...`, values escaped so that nobody
+ * can forge a line. Only rooms of floor 5 and above call it; below, errors are returned.
  *
  *     dx_log(DX_LOG_INFO, "server_up", DX_KS("pool", name), DX_KI("after_ms", ms));
  */
@@ -19,21 +19,23 @@ struct dx_kv {
     struct dx_slice text;
 };
 
-#define DX_KS(k, s) ((struct dx_kv){(k), false, 0, dx_slice_str(s)})
+#define DX_KS(k, s)     ((struct dx_kv){(k), false, 0, dx_slice_str(s)})
 #define DX_KL(k, slice) ((struct dx_kv){(k), false, 0, (slice)})
-#define DX_KI(k, i) ((struct dx_kv){(k), true, (int64_t)(i), {NULL, 0}})
-#define DX_LOG_END ((struct dx_kv){NULL, false, 0, {NULL, 0}})
+#define DX_KI(k, i)     ((struct dx_kv){(k), true, (int64_t)(i), {NULL, 0}})
+#define DX_LOG_END      ((struct dx_kv){NULL, false, 0, {NULL, 0}})
 
-/* dx_log(level, event, pairs...): zero or more pairs. The event travels in the `...` so that C11 needs no empty argument list. */
-#define dx_log(level, ...)                                                                                   \
+/* dx_log(level, event, pairs...): zero or more pairs. The event travels in the `...` so that C11 needs no
+ * empty argument list. */
+#define dx_log(level, ...) \
     dx_log_write((level), DX_LOG_FIRST(__VA_ARGS__, DX_LOG_END), DX_LOG_REST(__VA_ARGS__, DX_LOG_END))
 #define DX_LOG_FIRST(event, ...) (event)
-#define DX_LOG_REST(event, ...) ((const struct dx_kv[]){__VA_ARGS__})
+#define DX_LOG_REST(event, ...)  ((const struct dx_kv[]){__VA_ARGS__})
 
 /* Safe from any thread. A line is at most 2048 bytes; what does not fit is cut and marked. */
 void dx_log_write(enum dx_log_level level, const char *event, const struct dx_kv *kv);
 
-void dx_log_set_level(enum dx_log_level level); /* default INFO */
+/* What is below the level is not written; the level is INFO until set. */
+void dx_log_set_level(enum dx_log_level level);
 bool dx_log_level_parse(struct dx_slice word, enum dx_log_level *out) DX_CHECKED; /* debug info warn error */
 /* Where lines go (each ends in '\n'); NULL: write(2) to standard error. */
 void dx_log_set_sink(void (*sink)(struct dx_slice line));

@@ -17,7 +17,7 @@ struct dx_slice {
 
 #define DX_SLICE(literal) ((struct dx_slice){"" literal, sizeof(literal) - 1})
 /* For printf: "%.*s", DX_SLICE_ARGS(s). */
-#define DX_SLICE_ARGS(s) (int)(s).n, (s).n ? (s).p : ""
+#define DX_SLICE_ARGS(s)  (int)(s).n, (s).n ? (s).p : ""
 
 static inline struct dx_slice dx_slice_of(const char *p, size_t n) { return (struct dx_slice){p, n}; }
 
@@ -43,8 +43,8 @@ struct dx_slice dx_slice_trim(struct dx_slice s);
 /* Strict decimal: one to twenty digits and nothing else, no overflow. */
 bool dx_slice_to_u64(struct dx_slice s, uint64_t *out) DX_CHECKED;
 
-/* Takes the next member of a comma-separated list (RFC 9110 5.6.1) off *rest, trimmed; empty members are skipped.
- * Commas inside quoted strings do not separate. False when there is none left. */
+/* Takes the next member of a comma-separated list (RFC 9110 5.6.1) off *rest, trimmed; empty members are
+ * skipped. Commas inside quoted strings do not separate. False when there is none left. */
 bool dx_slice_next_item(struct dx_slice *rest, struct dx_slice *item) DX_CHECKED;
 
 /* True if the comma-separated list holds the token, case-insensitively. */

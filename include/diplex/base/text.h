@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two ways to build text. `dx_text` grows on the heap: for the control house and for tools. `dx_out` writes into bytes that
- * somebody lent and remembers when they were too few: for the hot path, where nothing is allocated.
- * The escaping functions are the only way in which bytes from outside may reach a log, a page or a terminal.
+ * Two ways to build text. `dx_text` grows on the heap: for the control house and for tools. `dx_out` writes
+ * into bytes that somebody lent and remembers when they were too few: for the hot path, where nothing is
+ * allocated. The escaping functions are the only way in which bytes from outside may reach a log, a page or a
+ * terminal.
  */
 #ifndef DIPLEX_BASE_TEXT_H
 #define DIPLEX_BASE_TEXT_H
@@ -25,7 +26,7 @@ void dx_text_addf(struct dx_text *t, const char *fmt, ...) DX_PRINTF(2, 3);
 void dx_text_add_json(struct dx_text *t, struct dx_slice s);
 
 struct dx_out {
-    char *p, *end;  /* the free part */
+    char *p, *end; /* the free part */
     char *start;
     bool overflow; /* something did not fit; nothing was written past the end */
 };
@@ -55,7 +56,8 @@ void dx_out_hex(struct dx_out *o, uint64_t v);
 void dx_out_ms(struct dx_out *o, uint64_t us);
 /* As dx_text_add_json. */
 void dx_out_json(struct dx_out *o, struct dx_slice s);
-/* For key=value lines: printable ASCII but space, '"', '\\' and '=' as it is, else the whole value quoted with \xNN escapes. */
+/* For key=value lines: printable ASCII but space, '"', '\\' and '=' as it is, else the whole value quoted
+ * with \xNN escapes. */
 void dx_out_logvalue(struct dx_out *o, struct dx_slice s);
 
 #endif

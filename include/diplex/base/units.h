@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Durations and sizes as people write them: 500ms 10s 5m 1h 2d, and 512 64KB 100MB 1GB (powers of 1024; B is optional, case is not). */
+/* Durations and sizes as people write them: 500ms 10s 5m 1h 2d, and 512 64KB 100MB 1GB (powers of 1024; B is
+ * optional, case is not). */
 #ifndef DIPLEX_BASE_UNITS_H
 #define DIPLEX_BASE_UNITS_H
 

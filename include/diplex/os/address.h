@@ -21,7 +21,8 @@ struct dx_address {
     } u;
 };
 
-/* "1.2.3.4:80", "[::1]:80", "unix:/path"; ":80" is every IPv4 and IPv6 address when wildcard is true. No names are looked up. */
+/* "1.2.3.4:80", "[::1]:80", "unix:/path"; ":80" is every IPv4 and IPv6 address when wildcard is true. No
+ * names are looked up. */
 bool dx_address_parse(struct dx_slice text, bool wildcard, struct dx_address *out) DX_CHECKED;
 /* From a numeric host and a port, or false. */
 bool dx_address_from_ip(struct dx_slice host, uint16_t port, struct dx_address *out) DX_CHECKED;
@@ -35,7 +36,7 @@ bool dx_address_eq(const struct dx_address *a, const struct dx_address *b);
 static inline bool dx_address_is_unix(const struct dx_address *a) { return a->u.sa.sa_family == AF_UNIX; }
 
 struct dx_cidr {
-    int family;          /* AF_INET or AF_INET6; AF_UNIX for the word "unix" */
+    int family; /* AF_INET or AF_INET6; AF_UNIX for the word "unix" */
     unsigned bits;
     unsigned char net[16];
 };

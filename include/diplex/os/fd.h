@@ -10,7 +10,8 @@ bool dx_fd_set_cloexec(int fd, bool on) DX_CHECKED;
 void dx_fd_close(int *fd); /* closes if >= 0 and sets to -1 */
 /* Writes all, through EINTR and short writes (waits with poll when the descriptor would block). */
 bool dx_fd_write_all(int fd, struct dx_slice s) DX_CHECKED;
-/* Reads a whole file of at most `max` bytes into a heap block, terminated, owned by the caller. errno is EFBIG when larger. */
+/* Reads a whole file of at most `max` bytes into a heap block, terminated, owned by the caller. errno is
+ * EFBIG when larger. */
 bool dx_fd_read_file(const char *path, size_t max, char **out, size_t *n) DX_CHECKED;
 bool dx_fd_read_all(int fd, size_t max, char **out, size_t *n) DX_CHECKED; /* from offset 0 for files */
 /* An anonymous sealed file in memory that holds the bytes; -1 on error. */

@@ -8,17 +8,20 @@
 #include "diplex/base/err.h"
 #include "diplex/base/slice.h"
 
-/* Starts this very program again (/proc/self/exe) with the arguments, keeping only descriptors 0, 1, 2 and `keep` (which becomes 3).
- * Signal masks and dispositions are back to default in the child. Returns the child's pid, or -1 with err set. */
+/* Starts this very program again (/proc/self/exe) with the arguments, keeping only descriptors 0, 1, 2 and
+ * `keep` (which becomes 3). Signal masks and dispositions are back to default in the child. Returns the
+ * child's pid, or -1 with err set. */
 pid_t dx_process_spawn_self(char *const argv[], int keep, struct dx_err *err) DX_CHECKED;
 
-/* Drops root for good: groups, gid, uid of the named user; verifies that it cannot come back. Does nothing when not root. */
+/* Drops root for good: groups, gid, uid of the named user; verifies that it cannot come back. Does nothing
+ * when not root. */
 bool dx_process_drop_to(const char *user, struct dx_err *err) DX_CHECKED;
 bool dx_process_no_new_privileges(void);
 /* Ask the kernel to send SIGKILL when the parent dies; false if it is gone already. */
 bool dx_process_die_with_parent(pid_t parent) DX_CHECKED;
 
-unsigned dx_process_cores(void); /* that this process may run on (affinity and cgroup v2 cpu.max, rounded up), at least 1 */
+/* That this process may run on (affinity, and cgroup v2 cpu.max rounded up); at least 1. */
+unsigned dx_process_cores(void);
 bool dx_process_random(void *buf, size_t n) DX_CHECKED;
 
 #endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The configuration: from YAML text to an immutable model, with every fault found at once and named by file:line:column.
+ * One table, settings.def, says what can be set: it feeds this parser, the defaults, docs/configuration.md and the JSON Schema.
+ */
+#ifndef DIPLEX_CONFIG_H
+#define DIPLEX_CONFIG_H
+
+#include "diplex/balance.h"
+#include "diplex/base/log.h"
+#include "diplex/base/text.h"
+#include "diplex/os/address.h"
+
+enum dx_kind { DX_KIND_WSGI, DX_KIND_ASGI };
+enum dx_access_format { DX_ACCESS_JSON, DX_ACCESS_COMMON, DX_ACCESS_OFF };
+
+/* All durations in milliseconds; 0 means none where the manual says so. */
+struct dx_listen_config {
+    const char *text; /* as written, after ${} */
+    struct dx_address address;
+    unsigned mode;    /* of a Unix socket file, 0660 by default */
+};
+
+struct dx_server_config {
+    const char *text;         /* "web:8000", as written: the server's name everywhere */
+    const char *host;         /* a name or numeric address; NULL for Unix sockets */
+    uint16_t port;
+    struct dx_address address; /* known at once for numeric addresses and Unix sockets; len 0: a name to resolve */
+    unsigned weight;
+    bool backup;
+};
+
+struct dx_status_range { unsigned from, to; };
+#define DX_EXPECT_MAX 8
+
+struct dx_health_config {
+    bool enabled;
+    const char *path, *host; /* host NULL: derived (first route host of the pool, else "localhost"), never a server's name */
+    uint64_t interval, timeout, start_period;
+    unsigned retries;        /* failures in a row before a server is down */
+    struct dx_status_range expect[DX_EXPECT_MAX];
+    unsigned expect_n;
+};
+
+struct dx_pool_config {
+    const char *name;
+    enum dx_kind kind;
+    enum dx_balance balance;
+    struct dx_server_config *servers;
+    unsigned servers_n;
+    struct dx_health_config health;
+    struct { uint64_t idle; unsigned max; } keepalive; /* connections to servers: idle time by kind, idle connections per worker and server; max 0: never kept */
+    struct { unsigned failures; uint64_t within, lasts; } eject;  /* passive marking: `eject: {failures, within, for}`; failures 0: off */
+    struct { uint64_t connect, response, idle, tunnel; } timeouts; /* idle, tunnel: 0 = silence never ends it (asgi's default) */
+    uint64_t body_limit;
+    unsigned line; /* in the file, for messages; 0: built in */
+};
+
+struct dx_route_config {
+    const char *host, *path; /* host "" for every host; lower case */
+    unsigned pool;           /* index into pools */
+    uint64_t body_limit;     /* its pool's unless set */
+    unsigned line;
+};
+
+struct dx_config {
+    const char *file; /* the name it was read from; "(built in)" */
+    struct dx_listen_config *listen;
+    unsigned listen_n;
+    unsigned workers;           /* `auto` is resolved by the caller: 0 here */
+    const char *user;           /* to drop to when started as root */
+    const char *admin;          /* path of the admin socket; NULL: off */
+    uint64_t shutdown_timeout, resolve; /* resolve: names are looked up again at this interval */
+    struct dx_cidr *trusted;
+    unsigned trusted_n;
+    enum dx_access_format access;
+    enum dx_log_level log_level;
+    struct { uint64_t header, body, send, idle; } timeouts; /* the client's side: time-outs for its head, between pieces of its body, for it to take an answer, between requests */
+    struct { uint64_t header_size, url, body; unsigned header_count; } limits;
+    struct { uint64_t memory; const char *path; } buffer;   /* spooled bodies: this much in memory, then an unlinked file here */
+    struct dx_pool_config *pools;
+    unsigned pools_n;
+    struct dx_route_config *routes;
+    unsigned routes_n;
+};
+
+/* Faults, in the order of the file. */
+struct dx_config_fault {
+    unsigned line, column; /* from 1; 0 when the fault has no place */
+    char text[256];        /* with "did you mean" where one is near */
+};
+
+struct dx_config_faults {
+    struct dx_config_fault *at; /* owned by this struct */
+    size_t n, cap;
+};
+
+typedef const char *(*dx_config_env)(const char *name, void *arg); /* NULL when unset */
+
+/* Reads YAML text. NULL when there is any fault; *faults (which the caller has zeroed and frees with dx_config_faults_fini) then holds at least one. The model is
+ * freed by dx_config_free. `file` is used for messages only. */
+struct dx_config *dx_config_parse(struct dx_slice text, const char *file, dx_config_env env, void *arg, struct dx_config_faults *faults) DX_CHECKED;
+/* The configuration in force without any file: two pools on 127.0.0.1:8000 and :8001, listening on :8080 (DESIGN 6). Its YAML text is returned by
+ * dx_config_builtin_text, so that every configuration comes from a text. */
+struct dx_slice dx_config_builtin_text(void);
+void dx_config_free(struct dx_config **c);
+
+/* "file:line:column: error: text", the line itself and a caret below the place, for each fault. */
+void dx_config_faults_print(const struct dx_config_faults *faults, struct dx_slice text, const char *file, struct dx_text *out);
+void dx_config_faults_fini(struct dx_config_faults *faults);
+
+/* The effective configuration as YAML, each derived or default value with a comment that says where it comes from: `diplex check`. */
+void dx_config_print(const struct dx_config *c, struct dx_text *out);
+/* docs/configuration.md and config/diplex.schema.json, from the table. */
+void dx_config_manual(struct dx_text *out);
+void dx_config_schema(struct dx_text *out);
+
+#endif
