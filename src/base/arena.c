@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `next` is always aligned, because the start of every chunk is and every size is rounded up; so that the common allocation is
- * one comparison and one addition. A request that would waste most of a fresh chunk gets its own, and the current one stays.
+ * `next` is always aligned, because the start of every chunk is and every size is rounded up; so that the
+ * common allocation is one comparison and one addition. A request that would waste most of a fresh chunk gets
+ * its own, and the current one stays.
  */
 #include "diplex/base/arena.h"
 
 #include <stdlib.h>
 
-#define ALIGN ((size_t)16)
+#define ALIGN       ((size_t)16)
 #define CHUNK_BYTES ((size_t)8192) /* what a chunk from malloc holds, without its header */
 
 struct dx_arena_chunk {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The panic: says where and what on standard error, lets the hook add what the program was doing, and aborts. */
+/* The panic: says where and what on standard error, lets the hook add what the program was doing, and aborts.
+ */
 #include "diplex/base/check.h"
 
 #include <stdatomic.h>

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Days to calendar by arithmetic on the 400-year cycle, counted from 1 March so that the leap day comes last. */
+/* Days to calendar by arithmetic on the 400-year cycle, counted from 1 March so that the leap day comes last.
+ */
 #include "diplex/base/date.h"
 
-#define US_PER_MS 1000u
-#define MS_PER_DAY 86400000ull
-#define LAST_US 253402300799999999ull /* 9999-12-31T23:59:59.999999Z */
-#define DAYS_PER_ERA 146097u          /* 400 years */
-#define DAYS_BEFORE_1970 719468u      /* from 0000-03-01 */
+#define US_PER_MS        1000u
+#define MS_PER_DAY       86400000ull
+#define LAST_US          253402300799999999ull /* 9999-12-31T23:59:59.999999Z */
+#define DAYS_PER_ERA     146097u               /* 400 years */
+#define DAYS_BEFORE_1970 719468u               /* from 0000-03-01 */
 
 static void set_day(struct dx_date *d, unsigned days_since_1970)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One event, one line, one write(2). The line is built on the stack and nothing is locked, so any thread may call. A value
- * that does not fit is cut, the rest is left out, and the line ends in `cut=1`.
+ * One event, one line, one write(2). The line is built on the stack and nothing is locked, so any thread may
+ * call. A value that does not fit is cut, the rest is left out, and the line ends in `cut=1`.
  */
 #include "diplex/base/log.h"
 
@@ -14,7 +14,7 @@
 #include "diplex/base/text.h"
 
 #define LINE_BYTES ((size_t)2048)
-#define CUT_MARK " cut=1"
+#define CUT_MARK   " cut=1"
 #define TAIL_BYTES (sizeof(CUT_MARK)) /* the mark and the newline */
 
 static const char *const level_words[] = {"debug", "info", "warn", "error"};
@@ -71,7 +71,7 @@ static bool out_pair_or_cut(struct dx_out *o, const struct dx_kv *kv)
         return true;
     *o = before;
     size_t room = (size_t)(o->end - o->p);
-    size_t frame = strlen(kv->key) + 4; /* space, '=', two quotes */
+    size_t frame = strlen(kv->key) + 4;                  /* space, '=', two quotes */
     size_t fits = room > frame ? (room - frame) / 4 : 0; /* an escaped byte takes four */
     if (!kv->is_number && fits > 0 && fits < kv->text.n)
         out_pair(o, kv, dx_slice_of(kv->text.p, fits));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Returned blocks are chained through their own first bytes. Under the address sanitizer a waiting block is poisoned, so that
- * recycling hides no use after return.
+ * Returned blocks are chained through their own first bytes. Under the address sanitizer a waiting block is
+ * poisoned, so that recycling hides no use after return.
  */
 #include "diplex/base/slab.h"
 
@@ -18,7 +18,7 @@
 #ifdef WITH_ASAN
 #include <sanitizer/asan_interface.h>
 #else
-#define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#define ASAN_POISON_MEMORY_REGION(p, n)   ((void)(p), (void)(n))
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #endif
 

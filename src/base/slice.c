@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What slices need beyond the inline few: comparison without case, numbers, and the comma-separated lists of HTTP fields. */
+/* What slices need beyond the inline few: comparison without case, numbers, and the comma-separated lists of
+ * HTTP fields. */
 #include "diplex/base/slice.h"
 
 #include <stdlib.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Numbers, the growing text, and the two escapings. JSON is cut into pieces that are written whole: runs of plain ASCII (the
- * table), one well-formed UTF-8 character, or an escape. Both builders walk the same pieces. Beyond what RFC 8259 demands,
- * everything that a terminal or a line splitter could take for a control is escaped: DEL, C1 (U+0080-U+009F), U+2028, U+2029.
+ * Numbers, the growing text, and the two escapings. JSON is cut into pieces that are written whole: runs of
+ * plain ASCII (the table), one well-formed UTF-8 character, or an escape. Both builders walk the same pieces.
+ * Beyond what RFC 8259 demands, everything that a terminal or a line splitter could take for a control is
+ * escaped: DEL, C1 (U+0080-U+009F), U+2028, U+2029.
  */
 #include "diplex/base/text.h"
 
@@ -11,27 +12,28 @@
 #include <stdlib.h>
 
 #define TEXT_FIRST_BYTES ((size_t)256)
-#define U64_DIGITS 20
+#define U64_DIGITS       20
 
 static const char hex_digits[] = "0123456789abcdef";
-static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
-                                  "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
-                                  "8081828384858687888990919293949596979899";
+static const char digit_pairs[] =
+    "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+    "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+    "8081828384858687888990919293949596979899";
 
 /* ---- characters ---- */
 
-#define AS_IT_IS_IN_JSON 1u
-#define AS_IT_IS_IN_LOG 2u
+#define AS_IT_IS_IN_JSON       1u
+#define AS_IT_IS_IN_LOG        2u
 #define QUOTED_AS_IT_IS_IN_LOG 4u
-#define A7 7, 7, 7, 7, 7, 7, 7, 7
-#define N8 0, 0, 0, 0, 0, 0, 0, 0
+#define A7                     7, 7, 7, 7, 7, 7, 7, 7
+#define N8                     0, 0, 0, 0, 0, 0, 0, 0
 
 static const unsigned char class_of[256] = {
-    N8, N8, N8, N8,                     /* 00-1f */
-    5, 7, 0, 7, 7, 7, 7, 7, A7,         /* 20-2f: space is quoted, '"' escaped */
-    A7, 7, 7, 7, 7, 7, 5, 7, 7,         /* 30-3f: '=' is quoted */
-    A7, A7, A7, 7, 7, 7, 7, 0, 7, 7, 7, /* 40-5f: '\\' is escaped */
-    A7, A7, A7, 7, 7, 7, 7, 7, 7, 7, 0, /* 60-7f: DEL is escaped */
+    N8, N8, N8, N8,                       /* 00-1f */
+    5,  7,  0,  7,  7, 7, 7, 7, A7,       /* 20-2f: space is quoted, '"' escaped */
+    A7, 7,  7,  7,  7, 7, 5, 7, 7,        /* 30-3f: '=' is quoted */
+    A7, A7, A7, 7,  7, 7, 7, 0, 7,  7, 7, /* 40-5f: '\\' is escaped */
+    A7, A7, A7, 7,  7, 7, 7, 7, 7,  7, 0, /* 60-7f: DEL is escaped */
 };
 
 static size_t run_length(const char *p, size_t n, unsigned class)
@@ -45,7 +47,7 @@ static size_t run_length(const char *p, size_t n, unsigned class)
 /* ---- UTF-8 (RFC 3629, table 3-7 of the Unicode standard) ---- */
 
 struct character {
-    size_t bytes; /* how many were looked at: of a broken character, its longest beginning that was still right */
+    size_t bytes; /* of a broken character: its longest beginning that was still right, at least 1 */
     uint32_t code;
     bool valid;
 };
@@ -53,7 +55,8 @@ struct character {
 static struct character utf8_next(const unsigned char *p, size_t n)
 {
     unsigned char lead = p[0];
-    unsigned low = 0x80, high = 0xbf; /* bounds of the second byte: no overlong form, no surrogate, nothing past U+10FFFF */
+    /* Bounds of the second byte: no overlong form, no surrogate, nothing past U+10FFFF. */
+    unsigned low = 0x80, high = 0xbf;
     size_t want = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
     if (want < 2)
         return (struct character){1, lead, want == 1};
@@ -229,7 +232,8 @@ void dx_text_reset(struct dx_text *t)
         t->p[0] = '\0';
 }
 
-/* Room for `more` bytes and the terminator. Once failed, nothing more is added: what is there is a true beginning. */
+/* Room for `more` bytes and the terminator. Once failed, nothing more is added: what is there is a true
+ * beginning. */
 static bool text_room(struct dx_text *t, size_t more)
 {
     if (t->failed)

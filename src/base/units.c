@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Durations and sizes, there and back. Every sum and product is checked; what does not fit 64 bits is refused. */
+/* Durations and sizes, there and back. Every sum and product is checked; what does not fit 64 bits is
+ * refused. */
 #include "diplex/base/units.h"
 
 #include "diplex/base/text.h"
@@ -10,8 +11,10 @@ struct unit {
 };
 
 /* Largest first: a compound duration must go down this table. */
-static const struct unit durations[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
-static const struct unit sizes[] = {{"TB", 1ull << 40}, {"GB", 1ull << 30}, {"MB", 1ull << 20}, {"KB", 1ull << 10}};
+static const struct unit durations[] = {
+    {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+static const struct unit sizes[] = {
+    {"TB", 1ull << 40}, {"GB", 1ull << 30}, {"MB", 1ull << 20}, {"KB", 1ull << 10}};
 
 /* Takes the run of digits off the head. */
 static bool take_number(struct dx_slice *s, uint64_t *out)
@@ -78,7 +81,8 @@ static bool size_factor(struct dx_slice word, uint64_t *out)
 bool dx_units_size_bytes(struct dx_slice s, uint64_t *out_bytes)
 {
     uint64_t number = 0, factor = 0, bytes = 0;
-    if (!take_number(&s, &number) || !size_factor(s, &factor) || __builtin_mul_overflow(number, factor, &bytes))
+    if (!take_number(&s, &number) || !size_factor(s, &factor) ||
+        __builtin_mul_overflow(number, factor, &bytes))
         return false;
     *out_bytes = bytes;
     return true;

@@ -109,7 +109,8 @@ static size_t finish(struct dx_out *o)
 static void out_ip(struct dx_out *o, const struct dx_address *a)
 {
     char text[INET6_ADDRSTRLEN] = "";
-    const void *ip = a->u.sa.sa_family == AF_INET ? (const void *)&a->u.in4.sin_addr : (const void *)&a->u.in6.sin6_addr;
+    const void *ip =
+        a->u.sa.sa_family == AF_INET ? (const void *)&a->u.in4.sin_addr : (const void *)&a->u.in6.sin6_addr;
     if (inet_ntop(a->u.sa.sa_family, ip, text, sizeof text))
         dx_out_add(o, dx_slice_str(text));
 }

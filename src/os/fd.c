@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Small operations on descriptors: flags, whole writes, whole reads, files in memory. No policy; errors stay in errno. */
-#define _GNU_SOURCE 1
+/* Small operations on descriptors: flags, whole writes, whole reads, files in memory. No policy; errors stay
+ * in errno. */
 #include "diplex/os/fd.h"
 
 #include <errno.h>

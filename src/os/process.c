@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Starting oneself again, giving up root, and what the machine allows this process. */
-#define _GNU_SOURCE 1
 #include "diplex/os/process.h"
 
 #include <errno.h>
@@ -26,9 +25,9 @@
 #endif
 #define MARK_CLOEXEC 4u /* CLOSE_RANGE_CLOEXEC, Linux 5.11 */
 
-#define KEPT_FD 3
-#define SELF "/proc/self/exe"
-#define CGROUP_ROOT "/sys/fs/cgroup"
+#define KEPT_FD          3
+#define SELF             "/proc/self/exe"
+#define CGROUP_ROOT      "/sys/fs/cgroup"
 #define SMALL_FILE_BYTES ((size_t)4096)
 
 /* ---- spawning: between fork and exec only what is safe after a fork of a threaded program ---- */
@@ -50,7 +49,8 @@ static void reset_signals(void)
     struct sigaction standard = {.sa_handler = SIG_DFL};
     sigset_t none;
     for (int s = 1; s < NSIG; s++)
-        sigaction(s, &standard, NULL); /* refused for SIGKILL, SIGSTOP and the C library's own: they need no reset */
+        sigaction(s, &standard,
+                  NULL); /* refused for SIGKILL, SIGSTOP and the C library's own: they need no reset */
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -58,7 +58,8 @@ static void reset_signals(void)
 static _Noreturn void child_exec(char *const argv[], int keep, int report)
 {
     reset_signals();
-    bool placed = keep < 0 || (keep == KEPT_FD ? dx_fd_set_cloexec(keep, false) : dup2(keep, KEPT_FD) == KEPT_FD);
+    bool placed =
+        keep < 0 || (keep == KEPT_FD ? dx_fd_set_cloexec(keep, false) : dup2(keep, KEPT_FD) == KEPT_FD);
     if (placed) {
         mark_cloexec_from(keep < 0 ? KEPT_FD : KEPT_FD + 1);
         execv(SELF, argv);

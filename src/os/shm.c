@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared memory as a sealed memory file: its size can never change, so a mapping can never fault because the other side cut it. */
-#define _GNU_SOURCE 1
+/* Shared memory as a sealed memory file: its size can never change, so a mapping can never fault because the
+ * other side cut it. */
 #include "diplex/os/shm.h"
 
 #include <errno.h>
