@@ -96,7 +96,7 @@ dx_venv() {
     local requirements=$DX_ROOT/tests/requirements.txt python want
     python=$(dx_find_python) || dx_die "no Python 3.11 or newer with venv"
     mkdir -p "$DX_ROOT/build"
-    want=$("$python" -c 'import sys; print(sys.executable, sys.version)'; cat "$requirements")
+    want=$("$python" -c 'import sys; print(sys.executable, sys.version)'; cat "$requirements" tests/*/requirements.txt)
     (
         flock 9
         if [ -f "$DX_VENV/.stamp" ] && [ "$(cat "$DX_VENV/.stamp")" = "$want" ]; then
