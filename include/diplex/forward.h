@@ -23,7 +23,8 @@ struct dx_forward_request {
 };
 
 /* The client's address as far as trust reaches (for X-Real-IP, logs, limits): the rightmost address of X-Forwarded-For that is not a
- * trusted proxy, or the peer. A slice of the fields or peer_ip itself. */
+ * trusted proxy; when all are, or what stands before them is no address, the leftmost of these; the peer when there is none. A slice
+ * of the fields or peer_ip itself. */
 struct dx_slice dx_forward_client_ip(const struct dx_fields *f, const struct dx_forward_request *c);
 /* The request id in force: a trusted peer's X-Request-ID when it is well-formed (1-128 of [A-Za-z0-9._~+/=-]), else c->request_id. */
 struct dx_slice dx_forward_request_id(const struct dx_fields *f, const struct dx_forward_request *c);
