@@ -33,7 +33,7 @@ struct dx_watch {
     struct dx_loop *loop;
     void (*on_event)(struct dx_watch *w, unsigned what); /* set once, by the owner, before start */
     int fd;
-    uint32_t event[32]; /* libevent's struct event: its size is asserted in loop.c */
+    uint64_t event[16]; /* libevent's struct event: its size is asserted in loop.c */
 };
 
 /* Edge-triggered for reading, writing and hanging up, for the descriptor's whole life: one system call. */
@@ -52,7 +52,7 @@ struct dx_deadline {
     void (*on_due)(struct dx_deadline *d); /* set once by the owner */
 };
 
-/* Again replaces. Duration 0 is no deadline: it clears. Late by at most 1/16 of the duration, never early. */
+/* Again replaces. Duration 0 is no deadline: it clears. Late by a few milliseconds, never early. */
 void dx_deadline_set(struct dx_loop *l, struct dx_deadline *d, uint64_t duration_ms);
 void dx_deadline_clear(struct dx_deadline *d);
 
@@ -61,7 +61,7 @@ void dx_deadline_clear(struct dx_deadline *d);
 struct dx_timer {
     struct dx_loop *loop;
     void (*on_due)(struct dx_timer *t);
-    uint32_t event[32];
+    uint64_t event[16];
     bool set;
 };
 void dx_timer_set(struct dx_loop *l, struct dx_timer *t, uint64_t ms); /* once; again replaces */
@@ -70,7 +70,7 @@ void dx_timer_clear(struct dx_timer *t);
 struct dx_signal {
     struct dx_loop *loop;
     void (*on_signal)(struct dx_signal *s, int number);
-    uint32_t event[32];
+    uint64_t event[16];
 };
 bool dx_signal_start(struct dx_loop *l, struct dx_signal *s, int number) DX_CHECKED;
 void dx_signal_stop(struct dx_signal *s);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* A body that is kept whole before it goes on: the first bytes in memory, the rest in an unlinked file. Read from the start, as often as needed. */
+#ifndef DIPLEX_SPOOL_H
+#define DIPLEX_SPOOL_H
+
+#include "diplex/base/slice.h"
+
+struct dx_spool {
+    char *memory;        /* grows up to memory_max */
+    size_t memory_n, memory_cap, memory_max;
+    int fd;              /* -1 while all is in memory */
+    uint64_t file_n;
+    const char *folder;  /* borrowed: where the file is made */
+};
+
+/* Allocates nothing yet. */
+void dx_spool_init(struct dx_spool *s, size_t memory_max, const char *folder);
+void dx_spool_fini(struct dx_spool *s);
+static inline uint64_t dx_spool_bytes(const struct dx_spool *s) { return s->memory_n + s->file_n; }
+static inline bool dx_spool_in_file(const struct dx_spool *s) { return s->fd >= 0; }
+
+/* Appends all or fails with errno (ENOMEM, ENOSPC, EACCES...); the spool is then good for nothing but fini. */
+bool dx_spool_append(struct dx_spool *s, struct dx_slice bytes) DX_CHECKED;
+
+/* Bytes from `at` on: in memory *out points inside the spool; beyond it they are read from the file into buf. Empty at the end. False: errno. */
+bool dx_spool_peek(const struct dx_spool *s, uint64_t at, char *buf, size_t cap, struct dx_slice *out) DX_CHECKED;
+
+#endif

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loop, its trampolines and its graves. Every callback of libevent enters through one of the trampolines below; they forget the cached time
+ * before the owner's callback and empty the graves after it, so that an object may be ended anywhere and is freed where nobody stands on it.
+ */
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdlib.h>
+
+#include "diplex/loop.h"
+#include "diplex/os/clock.h"
+#include "loop/internal.h"
+
+#define LOOP_MAGIC 0x4c4f4f50u
+
+_Static_assert(sizeof(struct event) <= sizeof(((struct dx_watch *)0)->event), "struct event does not fit its room");
+
+static struct event *as_event(uint64_t *room) { return (struct event *)(void *)room; }
+
+/* Owners zero their objects; libevent marks an event that was assigned with EVLIST_INIT. */
+static bool assigned(uint64_t *room) { return event_initialized(as_event(room)) != 0; }
+
+static void reap(struct dx_loop *l)
+{
+    struct dx_link *link;
+    while ((link = dx_list_pop_head(&l->graves)) != NULL) {
+        struct dx_grave *g = DX_CONTAINER(link, struct dx_grave, link);
+        g->bury(g);
+    }
+}
+
+static void forget_time(struct dx_loop *l) { l->now_us = 0; }
+
+static void run_tasks(evutil_socket_t fd, short what, void *arg)
+{
+    struct dx_loop *l = arg;
+    struct dx_link now;
+    struct dx_link *link;
+
+    (void)fd, (void)what;
+    l->tasks_armed = false;
+    dx_list_init(&now);
+    while ((link = dx_list_pop_head(&l->tasks)) != NULL)
+        dx_list_push_tail(&now, link);
+    while ((link = dx_list_pop_head(&now)) != NULL) {
+        struct dx_task *t = DX_CONTAINER(link, struct dx_task, link);
+        forget_time(l);
+        t->run(t);
+        reap(l);
+    }
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    struct dx_loop *l = arg;
+    (void)fd, (void)what;
+    forget_time(l);
+    loop_deadlines_due(l);
+    reap(l);
+}
+
+struct dx_loop *dx_loop_new(void)
+{
+    struct dx_loop *l = calloc(1, sizeof(*l));
+    struct event_config *config = event_config_new();
+
+    if (l == NULL || config == NULL)
+        goto out;
+    DX_MAGIC_SET(l, LOOP_MAGIC);
+    dx_list_init(&l->graves);
+    dx_list_init(&l->tasks);
+    if (event_config_require_features(config, EV_FEATURE_ET | EV_FEATURE_EARLY_CLOSE) != 0 ||
+        event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK) != 0)
+        goto out;
+    l->base = event_base_new_with_config(config);
+    if (l->base == NULL)
+        goto out;
+    l->tick = event_new(l->base, -1, 0, on_tick, l);
+    l->turn = event_new(l->base, -1, 0, run_tasks, l);
+out:
+    if (config != NULL)
+        event_config_free(config);
+    if (l != NULL && (l->tick == NULL || l->turn == NULL))
+        dx_loop_free(&l);
+    return l;
+}
+
+void dx_loop_free(struct dx_loop **lp)
+{
+    struct dx_loop *l = *lp;
+    if (l == NULL)
+        return;
+    *lp = NULL;
+    DX_MAGIC_OK(l, LOOP_MAGIC);
+    if (l->graves.next != NULL)
+        reap(l);
+    if (l->tick != NULL)
+        event_free(l->tick);
+    if (l->turn != NULL)
+        event_free(l->turn);
+    if (l->base != NULL)
+        event_base_free(l->base);
+    DX_MAGIC_CLEAR(l);
+    free(l);
+}
+
+void dx_loop_run(struct dx_loop *l)
+{
+    DX_MAGIC_OK(l, LOOP_MAGIC);
+    forget_time(l);
+    if (event_base_loop(l->base, EVLOOP_NO_EXIT_ON_EMPTY) < 0)
+        DX_NEVER("the event loop failed");
+}
+
+void dx_loop_stop(struct dx_loop *l) { event_base_loopbreak(l->base); }
+
+uint64_t dx_loop_now_us(struct dx_loop *l)
+{
+    if (l->now_us == 0)
+        l->now_us = dx_clock_us();
+    return l->now_us;
+}
+
+uint64_t dx_loop_refresh_us(struct dx_loop *l) { return l->now_us = dx_clock_us(); }
+
+struct event_base *dx_loop_base(struct dx_loop *l) { return l->base; }
+
+/* --- watches --- */
+
+static void on_ready(evutil_socket_t fd, short what, void *arg)
+{
+    struct dx_watch *w = arg;
+    struct dx_loop *l = w->loop;
+    unsigned ready = 0;
+
+    (void)fd;
+    ready |= (what & EV_READ) ? (unsigned)DX_READ : 0;
+    ready |= (what & EV_WRITE) ? (unsigned)DX_WRITE : 0;
+    ready |= (what & EV_CLOSED) ? (unsigned)DX_HUNG_UP : 0;
+    forget_time(l);
+    w->on_event(w, ready);
+    reap(l);
+}
+
+static bool start(struct dx_loop *l, struct dx_watch *w, int fd, short events)
+{
+    DX_ASSERT(w->on_event != NULL && fd >= 0);
+    w->loop = l;
+    w->fd = fd;
+    event_assign(as_event(w->event), l->base, fd, events, on_ready, w);
+    return event_add(as_event(w->event), NULL) == 0;
+}
+
+bool dx_watch_start_edge(struct dx_loop *l, struct dx_watch *w, int fd)
+{
+    return start(l, w, fd, EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST);
+}
+
+bool dx_watch_start_level(struct dx_loop *l, struct dx_watch *w, int fd) { return start(l, w, fd, EV_READ | EV_PERSIST); }
+
+bool dx_watch_start(struct dx_loop *l, struct dx_watch *w, int fd, unsigned what)
+{
+    short events = EV_PERSIST;
+    if (what & DX_READ)
+        events |= EV_READ;
+    if (what & DX_WRITE)
+        events |= EV_WRITE;
+    dx_watch_stop(w);
+    return start(l, w, fd, events);
+}
+
+void dx_watch_stop(struct dx_watch *w)
+{
+    if (assigned(w->event))
+        event_del(as_event(w->event));
+}
+
+/* --- timers --- */
+
+static struct timeval from_ms(uint64_t ms)
+{
+    return (struct timeval){.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct dx_timer *t = arg;
+    struct dx_loop *l = t->loop;
+    (void)fd, (void)what;
+    t->set = false;
+    forget_time(l);
+    t->on_due(t);
+    reap(l);
+}
+
+void dx_timer_set(struct dx_loop *l, struct dx_timer *t, uint64_t ms)
+{
+    struct timeval delay = from_ms(ms);
+    if (!t->set) {
+        t->loop = l;
+        event_assign(as_event(t->event), l->base, -1, 0, on_timer, t);
+    }
+    t->set = event_add(as_event(t->event), &delay) == 0;
+}
+
+void dx_timer_clear(struct dx_timer *t)
+{
+    if (t->set)
+        event_del(as_event(t->event));
+    t->set = false;
+}
+
+void loop_arm_tick(struct dx_loop *l, uint64_t ms)
+{
+    struct timeval delay = from_ms(ms);
+    event_add(l->tick, &delay);
+}
+
+/* --- signals --- */
+
+static void on_signal_event(evutil_socket_t number, short what, void *arg)
+{
+    struct dx_signal *s = arg;
+    struct dx_loop *l = s->loop;
+    (void)what;
+    forget_time(l);
+    s->on_signal(s, (int)number);
+    reap(l);
+}
+
+bool dx_signal_start(struct dx_loop *l, struct dx_signal *s, int number)
+{
+    s->loop = l;
+    event_assign(as_event(s->event), l->base, number, EV_SIGNAL | EV_PERSIST, on_signal_event, s);
+    return event_add(as_event(s->event), NULL) == 0;
+}
+
+void dx_signal_stop(struct dx_signal *s)
+{
+    if (assigned(s->event))
+        event_del(as_event(s->event));
+}
+
+/* --- tasks and graves --- */
+
+void dx_loop_again(struct dx_loop *l, struct dx_task *t)
+{
+    struct timeval at_once = {0, 0};
+    if (dx_list_linked(&t->link))
+        return;
+    dx_list_push_tail(&l->tasks, &t->link);
+    if (!l->tasks_armed)
+        l->tasks_armed = event_add(l->turn, &at_once) == 0;
+}
+
+void dx_task_cancel(struct dx_task *t) { dx_list_remove(&t->link); }
+
+void dx_loop_bury(struct dx_loop *l, struct dx_grave *g) { dx_list_push_tail(&l->graves, &g->link); }

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* Listening sockets: opened by control with its rights, used by the workers of data. */
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "diplex/net.h"
+#include "diplex/os/fd.h"
+
+#define BACKLOG 4096 /* the kernel lowers it to net.core.somaxconn */
+
+static bool set_option(int fd, int level, int name) { return setsockopt(fd, level, name, &(int){1}, sizeof(int)) == 0; }
+
+/* A socket file that nobody answers on is left from a process that was killed. */
+static bool remove_stale_file(const struct dx_address *a)
+{
+    struct stat st;
+    if (lstat(a->u.un.sun_path, &st) != 0)
+        return errno == ENOENT;
+    if (!S_ISSOCK(st.st_mode)) {
+        errno = EEXIST;
+        return false;
+    }
+    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (probe < 0)
+        return false;
+    bool answered = connect(probe, &a->u.sa, a->len) == 0 || errno != ECONNREFUSED;
+    close(probe);
+    if (answered) {
+        errno = EADDRINUSE;
+        return false;
+    }
+    return unlink(a->u.un.sun_path) == 0;
+}
+
+static bool prepare(int fd, const struct dx_address *a, bool reuse_port)
+{
+    if (dx_address_is_unix(a))
+        return remove_stale_file(a);
+    if (!set_option(fd, SOL_SOCKET, SO_REUSEADDR) || (reuse_port && !set_option(fd, SOL_SOCKET, SO_REUSEPORT)))
+        return false;
+    /* The wildcard of IPv6 takes IPv4 too; a named IPv6 address takes only itself. */
+    if (a->u.sa.sa_family == AF_INET6) {
+        int only = !IN6_IS_ADDR_UNSPECIFIED(&a->u.in6.sin6_addr);
+        return setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only)) == 0;
+    }
+    return true;
+}
+
+bool dx_listen_open(const struct dx_address *a, bool reuse_port, unsigned mode, int *out, struct dx_err *err)
+{
+    char text[DX_ADDRESS_TEXT];
+    int fd = socket(a->u.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        goto failed;
+    if (!prepare(fd, a, reuse_port) || bind(fd, &a->u.sa, a->len) != 0)
+        goto failed;
+    if (dx_address_is_unix(a) && chmod(a->u.un.sun_path, (mode_t)mode) != 0)
+        goto failed;
+    if (listen(fd, BACKLOG) != 0)
+        goto failed;
+    *out = fd;
+    return true;
+failed:
+    dx_address_text(a, text, sizeof(text));
+    dx_err_sys(err, "cannot listen on %s", text);
+    dx_fd_close(&fd);
+    return false;
+}
+
+int dx_listen_accept(int listener, struct dx_address *peer)
+{
+    peer->len = sizeof(peer->u);
+    int fd = accept4(listener, &peer->u.sa, &peer->len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    if (peer->u.sa.sa_family == AF_UNIX || peer->len <= sizeof(sa_family_t)) {
+        peer->u.sa.sa_family = AF_UNIX;
+        peer->u.un.sun_path[0] = '\0';
+        return fd;
+    }
+    (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY);
+    return fd;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/* One connection's bytes: edges in, readiness remembered, as few system calls as there is work. */
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "diplex/net.h"
+#include "diplex/os/fd.h"
+
+bool dx_transport_open(struct dx_transport *t, struct dx_loop *l, int fd, bool connected)
+{
+    t->readable = false;
+    t->writable = connected;
+    t->hung_up = false;
+    if (dx_watch_start_edge(l, &t->watch, fd))
+        return true;
+    t->watch.fd = -1;
+    return false;
+}
+
+enum dx_io dx_transport_receive(struct dx_transport *t, char *buf, size_t cap, size_t *got)
+{
+    DX_ASSERT(cap > 0);
+    ssize_t n;
+    do
+        n = recv(t->watch.fd, buf, cap, 0);
+    while (n < 0 && errno == EINTR);
+    if (n > 0) {
+        *got = (size_t)n;
+        /* A short read emptied the socket and the next edge will tell of more; but an end that was announced already is
+         * announced only once, so it must be read now. */
+        if ((size_t)n < cap && !t->hung_up)
+            t->readable = false;
+        return DX_IO_OK;
+    }
+    if (n == 0) {
+        t->hung_up = true;
+        return DX_IO_EOF;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        t->readable = false;
+        return DX_IO_AGAIN;
+    }
+    return DX_IO_ERROR;
+}
+
+enum dx_io dx_transport_send(struct dx_transport *t, const struct iovec *iov, int n, bool more, size_t *sent)
+{
+    int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+    size_t all = 0;
+    ssize_t done;
+
+    for (int i = 0; i < n; i++)
+        all += iov[i].iov_len;
+    DX_ASSERT(all > 0);
+    do {
+        if (n == 1) {
+            done = send(t->watch.fd, iov[0].iov_base, iov[0].iov_len, flags);
+        } else {
+            struct iovec gather[8];
+            DX_ASSERT(n <= (int)DX_COUNT(gather));
+            memcpy(gather, iov, (size_t)n * sizeof(*iov));
+            struct msghdr m = {.msg_iov = gather, .msg_iovlen = (size_t)n};
+            done = sendmsg(t->watch.fd, &m, flags);
+        }
+    } while (done < 0 && errno == EINTR);
+    if (done < 0) {
+        if (errno != EAGAIN && errno != EWOULDBLOCK)
+            return DX_IO_ERROR;
+        t->writable = false;
+        return DX_IO_AGAIN;
+    }
+    if ((size_t)done < all)
+        t->writable = false;
+    *sent = (size_t)done;
+    return DX_IO_OK;
+}
+
+void dx_transport_shutdown(struct dx_transport *t)
+{
+    if (dx_transport_is_open(t))
+        (void)shutdown(t->watch.fd, SHUT_WR);
+}
+
+void dx_transport_close(struct dx_transport *t)
+{
+    if (!dx_transport_is_open(t))
+        return;
+    dx_watch_stop(&t->watch);
+    dx_fd_close(&t->watch.fd);
+    t->readable = t->writable = false;
+}
+
+void dx_transport_reset(struct dx_transport *t)
+{
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    if (dx_transport_is_open(t))
+        (void)setsockopt(t->watch.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    dx_transport_close(t);
+}
+
+bool dx_dial_start(const struct dx_address *a, int *out, bool *connected)
+{
+    int fd = socket(a->u.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    if (!dx_address_is_unix(a))
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    if (connect(fd, &a->u.sa, a->len) == 0) {
+        *connected = true;
+        *out = fd;
+        return true;
+    }
+    if (errno == EINPROGRESS) {
+        *connected = false;
+        *out = fd;
+        return true;
+    }
+    int why = errno;
+    close(fd);
+    errno = why;
+    return false;
+}
+
+int dx_dial_result(int fd)
+{
+    int why = 0;
+    socklen_t len = sizeof(why);
+    struct sockaddr_storage peer;
+    socklen_t peer_len = sizeof(peer);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &len) != 0)
+        return errno;
+    if (why != 0)
+        return why;
+    if (getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0)
+        return 0;
+    return errno == ENOTCONN ? EINPROGRESS : errno;
+}
