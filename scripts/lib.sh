@@ -20,6 +20,12 @@ DX_BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libevent-dev libcu
 DX_TEST_PACKAGES=(check)
 DX_PYTHON_PACKAGES=(python3 python3-venv)
 
+# What the preset fuzz needs: the compiler's run-time library is a package of its own on Debian, named by version.
+dx_need_fuzzer() {
+    dx_need clang llvm
+    dx_need "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
+}
+
 dx_say() { printf '== %s\n' "$*"; }
 
 dx_die() {
@@ -53,6 +59,8 @@ dx_find_python() {
 dx_have() {
     case $1 in
     gcc | clang | cmake | cppcheck | clang-tidy | curl) command -v "$1" >/dev/null ;;
+    libclang-rt-*-dev) printf 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
+        clang -fsanitize=fuzzer,address -x c - -o /dev/null 2>/dev/null ;;
     llvm) command -v llvm-symbolizer >/dev/null ;;
     ninja-build) command -v ninja >/dev/null ;;
     pkg-config) command -v pkg-config >/dev/null ;;
