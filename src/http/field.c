@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Field names: from the bytes to an id in one hash and one comparison, and the columns of http_fields.def.
+ *
+ * The hash is made of the length, the first and the last two letters. It has no collisions among the names of the table: two
+ * names in one slot are a compiler warning (an initialiser overridden), a name without its slot fails the unit test. When a new
+ * name collides, any other odd multiplier that keeps the slots apart will do.
+ */
+#include "diplex/http.h"
+
+#define SLOT(n, first, last_but_one, last)                                                                             \
+    ((((uint32_t)(n) << 24 | (uint32_t)(first) << 16 | (uint32_t)(last_but_one) << 8 | (uint32_t)(last)) * 0x6d5d7619u) >> 24)
+
+#define NAME_MAX_BYTES 20
+
+static const unsigned char slots[256] = {
+    [SLOT(4, 'h', 's', 't')] = DX_FIELD_HOST,
+    [SLOT(14, 'c', 't', 'h')] = DX_FIELD_CONTENT_LENGTH,
+    [SLOT(17, 't', 'n', 'g')] = DX_FIELD_TRANSFER_ENCODING,
+    [SLOT(10, 'c', 'o', 'n')] = DX_FIELD_CONNECTION,
+    [SLOT(10, 'k', 'v', 'e')] = DX_FIELD_KEEP_ALIVE,
+    [SLOT(16, 'p', 'o', 'n')] = DX_FIELD_PROXY_CONNECTION,
+    [SLOT(18, 'p', 't', 'e')] = DX_FIELD_PROXY_AUTHENTICATE,
+    [SLOT(19, 'p', 'o', 'n')] = DX_FIELD_PROXY_AUTHORIZATION,
+    [SLOT(5, 'p', 'x', 'y')] = DX_FIELD_PROXY,
+    [SLOT(2, 't', 't', 'e')] = DX_FIELD_TE,
+    [SLOT(7, 't', 'e', 'r')] = DX_FIELD_TRAILER,
+    [SLOT(7, 'u', 'd', 'e')] = DX_FIELD_UPGRADE,
+    [SLOT(14, 'h', 'g', 's')] = DX_FIELD_HTTP2_SETTINGS,
+    [SLOT(6, 'e', 'c', 't')] = DX_FIELD_EXPECT,
+    [SLOT(12, 'c', 'p', 'e')] = DX_FIELD_CONTENT_TYPE,
+    [SLOT(16, 'c', 'n', 'g')] = DX_FIELD_CONTENT_ENCODING,
+    [SLOT(13, 'c', 'g', 'e')] = DX_FIELD_CONTENT_RANGE,
+    [SLOT(13, 'a', 'o', 'n')] = DX_FIELD_AUTHORIZATION,
+    [SLOT(6, 'c', 'i', 'e')] = DX_FIELD_COOKIE,
+    [SLOT(10, 's', 'i', 'e')] = DX_FIELD_SET_COOKIE,
+    [SLOT(12, 'm', 'd', 's')] = DX_FIELD_MAX_FORWARDS,
+    [SLOT(13, 'c', 'o', 'l')] = DX_FIELD_CACHE_CONTROL,
+    [SLOT(5, 'r', 'g', 'e')] = DX_FIELD_RANGE,
+    [SLOT(3, 'v', 'i', 'a')] = DX_FIELD_VIA,
+    [SLOT(4, 'd', 't', 'e')] = DX_FIELD_DATE,
+    [SLOT(6, 's', 'e', 'r')] = DX_FIELD_SERVER,
+    [SLOT(8, 'l', 'o', 'n')] = DX_FIELD_LOCATION,
+    [SLOT(11, 'r', 'e', 'r')] = DX_FIELD_RETRY_AFTER,
+    [SLOT(6, 'a', 'p', 't')] = DX_FIELD_ACCEPT,
+    [SLOT(17, 's', 'e', 'y')] = DX_FIELD_SEC_WEBSOCKET_KEY,
+    [SLOT(20, 's', 'p', 't')] = DX_FIELD_SEC_WEBSOCKET_ACCEPT,
+    [SLOT(9, 'f', 'e', 'd')] = DX_FIELD_FORWARDED,
+    [SLOT(15, 'x', 'o', 'r')] = DX_FIELD_X_FORWARDED_FOR,
+    [SLOT(17, 'x', 't', 'o')] = DX_FIELD_X_FORWARDED_PROTO,
+    [SLOT(16, 'x', 's', 't')] = DX_FIELD_X_FORWARDED_HOST,
+    [SLOT(16, 'x', 'r', 't')] = DX_FIELD_X_FORWARDED_PORT,
+    [SLOT(20, 'x', 'o', 'l')] = DX_FIELD_X_FORWARDED_PROTOCOL,
+    [SLOT(15, 'x', 's', 'l')] = DX_FIELD_X_FORWARDED_SSL,
+    [SLOT(18, 'x', 'e', 'r')] = DX_FIELD_X_FORWARDED_SERVER,
+    [SLOT(18, 'x', 'i', 'x')] = DX_FIELD_X_FORWARDED_PREFIX,
+    [SLOT(12, 'x', 'm', 'e')] = DX_FIELD_X_URL_SCHEME,
+    [SLOT(9, 'x', 'i', 'p')] = DX_FIELD_X_REAL_IP,
+    [SLOT(12, 'x', 'i', 'd')] = DX_FIELD_X_REQUEST_ID,
+    [SLOT(15, 'x', 'r', 't')] = DX_FIELD_X_REQUEST_START,
+    [SLOT(10, 'x', 'l', 'e')] = DX_FIELD_X_SENDFILE,
+    [SLOT(15, 'x', 'p', 'e')] = DX_FIELD_X_SENDFILE_TYPE,
+    [SLOT(17, 'x', 'n', 'g')] = DX_FIELD_X_ACCEL_BUFFERING,
+    [SLOT(16, 'x', 'c', 't')] = DX_FIELD_X_ACCEL_REDIRECT,
+    [SLOT(15, 'x', 'e', 's')] = DX_FIELD_X_ACCEL_EXPIRES,
+    [SLOT(18, 'x', 't', 'e')] = DX_FIELD_X_ACCEL_LIMIT_RATE,
+    [SLOT(15, 'x', 'e', 't')] = DX_FIELD_X_ACCEL_CHARSET,
+};
+
+static const struct dx_slice names[DX_FIELD_COUNT] = {
+#define FIELD(id, name, rules) [DX_FIELD_##id] = {name, sizeof(name) - 1},
+#include "diplex/http_fields.def"
+};
+
+static const unsigned char field_rules[DX_FIELD_COUNT] = {
+#define FIELD(id, name, rules) [DX_FIELD_##id] = (unsigned char)(rules),
+#include "diplex/http_fields.def"
+};
+
+/* True if p, in lower case, is the name. The names hold letters, digits and '-' only: setting bit 5 lower-cases a letter and
+ * leaves the others alone, and the only other bytes that it makes equal are controls, which have neither bit 5 nor bit 6. */
+static bool is_name(const char *p, struct dx_slice name)
+{
+    const uint64_t bit5 = 0x2020202020202020ull, bit6 = 0x4040404040404040ull;
+    uint64_t differ = 0, printable = bit6;
+    size_t i = 0;
+
+    for (; i + 8 <= name.n; i += 8) {
+        uint64_t ours, theirs;
+        memcpy(&ours, name.p + i, 8);
+        memcpy(&theirs, p + i, 8);
+        differ |= (theirs | bit5) ^ ours;
+        printable &= theirs | theirs << 1;
+    }
+    for (; i < name.n; i++) {
+        unsigned char c = (unsigned char)p[i];
+        differ |= (unsigned)((c | 0x20) ^ (unsigned char)name.p[i]);
+        if (!(c & 0x60))
+            return false;
+    }
+    return differ == 0 && printable == bit6;
+}
+
+enum dx_field_id dx_http_field_id(struct dx_slice name)
+{
+    if (name.n < 2 || name.n > NAME_MAX_BYTES)
+        return DX_FIELD_OTHER;
+    unsigned char first = (unsigned char)name.p[0] | 0x20, last_but_one = (unsigned char)name.p[name.n - 2] | 0x20,
+                  last = (unsigned char)name.p[name.n - 1] | 0x20;
+    unsigned id = slots[SLOT(name.n, first, last_but_one, last)];
+
+    if (id == DX_FIELD_OTHER || names[id].n != name.n || !is_name(name.p, names[id]))
+        return DX_FIELD_OTHER;
+    return (enum dx_field_id)id;
+}
+
+unsigned dx_http_field_rules(enum dx_field_id id)
+{
+    DX_ASSERT((unsigned)id < DX_FIELD_COUNT);
+    return field_rules[id];
+}
+
+const char *dx_http_field_name(enum dx_field_id id)
+{
+    DX_ASSERT((unsigned)id < DX_FIELD_COUNT);
+    return names[id].n ? names[id].p : "";
+}
+
+const struct dx_field *dx_http_find(const struct dx_fields *f, enum dx_field_id id)
+{
+    for (unsigned i = 0; i < f->n; i++) {
+        if (f->at[i].id == id)
+            return &f->at[i];
+    }
+    return NULL;
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a request means, decided once. Refused, always before anything is forwarded:
+ *
+ *   CONNECT (501), TRACE (405);
+ *   no Host in HTTP/1.1, Host twice, Host that is no host, Host that differs from an absolute target (400; RFC 9112 3.2, 3.2.2);
+ *   Content-Length twice (even with the same value), as a list, with anything but digits, too large (400; RFC 9110 8.6);
+ *   Transfer-Encoding twice, malformed, without chunked at the end, beside Content-Length, in HTTP/1.0 (400; RFC 9112 6.1, 6.3);
+ *   a transfer coding that diplex does not know before chunked (501; RFC 9112 6.1);
+ *   Content-Type twice (400; RFC 9110 5.3: servers disagree on which one counts);
+ *   Connection that is not a list of tokens or names Host, Content-Length or Transfer-Encoding (400);
+ *   an expectation other than 100-continue in HTTP/1.1 (417; RFC 9110 10.1.1).
+ *
+ * An Upgrade to anything but WebSocket is not refused but ignored, as RFC 9110 7.8 allows: it is hop-by-hop and goes no further.
+ * "list" under Content-Length is "5, 5" too, which RFC 9110 8.6 lets a recipient accept: no client sends it.
+ */
+#include "diplex/http.h"
+
+#include "http/connection.h"
+#include "http/host.h"
+
+/* What the one pass over the fields found. */
+struct found {
+    struct dx_http_connection connection;
+    struct dx_slice host, transfer_encoding, upgrade;
+    unsigned hosts, lengths, transfer_encodings, content_types, upgrades;
+    uint64_t length;
+    bool expect, te_trailers;
+};
+
+static bool refuse(struct dx_http_error *err, unsigned status, const char *reason)
+{
+    *err = (struct dx_http_error){status, reason};
+    return false;
+}
+
+static bool read_length(struct found *found, struct dx_slice value, struct dx_http_error *err)
+{
+    if (found->lengths++)
+        return refuse(err, 400, "more than one Content-Length");
+    if (!dx_http_length_read(value, &found->length))
+        return refuse(err, 400, "Content-Length is not a number");
+    return true;
+}
+
+static bool read_expect(struct found *found, struct dx_slice value, unsigned minor, struct dx_http_error *err)
+{
+    if (minor == 0)
+        return true;
+    if (!dx_slice_eq_nocase(value, DX_SLICE("100-continue")))
+        return refuse(err, 417, "unknown expectation");
+    found->expect = true;
+    return true;
+}
+
+static bool read_field(struct found *found, const struct dx_request *r, struct dx_fields *f, const struct dx_field *at,
+                       struct dx_http_error *err)
+{
+    const char *reason;
+
+    switch ((unsigned)at->id) { /* the other fields mean nothing here */
+    case DX_FIELD_HOST:
+        found->host = at->value;
+        return found->hosts++ ? refuse(err, 400, "more than one Host") : true;
+    case DX_FIELD_CONTENT_LENGTH:
+        return read_length(found, at->value, err);
+    case DX_FIELD_TRANSFER_ENCODING:
+        found->transfer_encoding = at->value;
+        return found->transfer_encodings++ ? refuse(err, 400, "more than one Transfer-Encoding") : true;
+    case DX_FIELD_CONTENT_TYPE:
+        return found->content_types++ ? refuse(err, 400, "more than one Content-Type") : true;
+    case DX_FIELD_CONNECTION:
+        reason = dx_http_connection_read(&found->connection, at->value, f);
+        return reason ? refuse(err, 400, reason) : true;
+    case DX_FIELD_EXPECT:
+        return read_expect(found, at->value, r->minor, err);
+    case DX_FIELD_UPGRADE:
+        found->upgrade = at->value;
+        found->upgrades++;
+        return true;
+    case DX_FIELD_TE:
+        found->te_trailers = found->te_trailers || dx_slice_has_token(at->value, DX_SLICE("trailers"));
+        return true;
+    default:
+        return true;
+    }
+}
+
+static bool decide_host(struct dx_request *r, const struct found *found, struct dx_http_error *err)
+{
+    struct dx_http_host parsed;
+
+    if (found->hosts == 0) {
+        if (r->minor > 0)
+            return refuse(err, 400, "no Host");
+        if (r->form != DX_TARGET_ABSOLUTE)
+            r->host = (struct dx_slice){NULL, 0};
+        return true;
+    }
+    if (!dx_http_host_parse(found->host, &parsed))
+        return refuse(err, 400, "Host is not a host");
+    if (r->form != DX_TARGET_ABSOLUTE) {
+        r->host = found->host;
+        return true;
+    }
+    bool https = r->target.n > 4 && (r->target.p[4] | 0x20) == 's';
+    if (!dx_http_host_same(r->host, found->host, https ? 443 : 80))
+        return refuse(err, 400, "the target and Host name different hosts");
+    return true;
+}
+
+static bool decide_framing(struct dx_request *r, const struct found *found, struct dx_http_error *err)
+{
+    r->framing = found->lengths ? DX_FRAMING_LENGTH : DX_FRAMING_NONE;
+    r->length = found->length;
+    if (DX_LIKELY(found->transfer_encodings == 0))
+        return true;
+    if (found->lengths)
+        return refuse(err, 400, "Transfer-Encoding beside Content-Length");
+    if (r->minor == 0)
+        return refuse(err, 400, "Transfer-Encoding in HTTP/1.0");
+    switch (dx_http_coding_read(found->transfer_encoding)) {
+    case DX_CODING_CHUNKED:
+        r->framing = DX_FRAMING_CHUNKED;
+        return true;
+    case DX_CODING_UNKNOWN:
+        return refuse(err, 501, "unknown transfer coding");
+    case DX_CODING_BAD:
+        break;
+    }
+    return refuse(err, 400, "Transfer-Encoding is not chunked");
+}
+
+static void decide_connection(struct dx_request *r, const struct found *found)
+{
+    const struct dx_http_connection *c = &found->connection;
+    bool body = r->framing == DX_FRAMING_CHUNKED || r->length > 0;
+
+    r->keep_alive = !c->close && (r->minor > 0 || c->keep_alive);
+    r->expect_continue = found->expect && body;
+    r->te_trailers = found->te_trailers;
+    r->upgrade = r->minor > 0 && c->upgrade && found->upgrades > 0 && found->upgrade.n > 0;
+    r->websocket = r->upgrade && found->upgrades == 1 && r->method_id == DX_METHOD_GET && !body &&
+                   dx_slice_eq_nocase(found->upgrade, DX_SLICE("websocket"));
+}
+
+bool dx_http_request_meaning(struct dx_request *r, struct dx_http_error *err)
+{
+    struct found found = {.hosts = 0};
+
+    if (r->method_id == DX_METHOD_CONNECT)
+        return refuse(err, 501, "CONNECT is for forward proxies");
+    if (r->method_id == DX_METHOD_TRACE)
+        return refuse(err, 405, "TRACE is not allowed");
+    for (unsigned i = 0; i < r->fields.n; i++) {
+        if (!read_field(&found, r, &r->fields, &r->fields.at[i], err))
+            return false;
+    }
+    if (!decide_host(r, &found, err) || !decide_framing(r, &found, err))
+        return false;
+    decide_connection(r, &found);
+    return true;
+}
