@@ -1,25 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The board: shared memory between control and data. Facts both may look at: pools and their servers (addresses, health, why down), and
- * counters. One writer for each word: control writes pools and servers, worker k of data writes its own cells and counters. No locks: control's
- * lists are read under a version that is odd while they change. It outlives the data process, so counters go on when data is restarted.
+ * The board: shared memory between control and data. Facts both may look at: pools and their servers
+ * (addresses, health, why down), and counters. One writer for each word: control writes pools and servers,
+ * worker k of data writes its own cells and counters. No locks: control's lists are kept twice and read under
+ * a version, so that no reader waits for a stopped writer. It outlives the data process, so counters go on
+ * when data is restarted.
  */
 #ifndef DIPLEX_BOARD_H
 #define DIPLEX_BOARD_H
 
+#include <stdatomic.h>
+
 #include "diplex/base/err.h"
 #include "diplex/os/address.h"
 
-#define DX_BOARD_POOLS 256u
-#define DX_BOARD_SERVERS 1024u      /* over all pools */
+#define DX_BOARD_POOLS        256u
+#define DX_BOARD_SERVERS      1024u /* over all pools */
 #define DX_BOARD_POOL_SERVERS 128u  /* of one pool */
-#define DX_BOARD_WORKERS 64u
-#define DX_BOARD_NAME 64u
+#define DX_BOARD_WORKERS      64u
+#define DX_BOARD_NAME         64u
 
 struct dx_board;
 
 struct dx_board *dx_board_new(unsigned workers, struct dx_err *err) DX_CHECKED; /* control */
-struct dx_board *dx_board_map(int fd, struct dx_err *err) DX_CHECKED;           /* data; fd may be closed afterwards */
+struct dx_board *dx_board_map(int fd, struct dx_err *err) DX_CHECKED; /* data; fd may be closed afterwards */
 int dx_board_fd(const struct dx_board *b);
 unsigned dx_board_workers(const struct dx_board *b);
 void dx_board_free(struct dx_board **b); /* unmaps */
@@ -28,47 +32,68 @@ void dx_board_free(struct dx_board **b); /* unmaps */
 
 #define DX_BOARD_NONE UINT32_MAX
 uint32_t dx_board_pool_find(const struct dx_board *b, const char *name); /* DX_BOARD_NONE */
-uint32_t dx_board_pool_add(struct dx_board *b, const char *name) DX_CHECKED; /* control; DX_BOARD_NONE when full */
-void dx_board_pool_remove(struct dx_board *b, uint32_t pool);            /* control; frees its servers too */
+uint32_t dx_board_pool_add(struct dx_board *b,
+                           const char *name) DX_CHECKED;      /* control; DX_BOARD_NONE when full */
+void dx_board_pool_remove(struct dx_board *b, uint32_t pool); /* control; frees its servers too */
 
 /* --- servers --- */
 
-enum dx_server_state { DX_SERVER_STARTING, DX_SERVER_UP, DX_SERVER_DOWN }; /* STARTING: no verdict yet; used when nothing is UP */
-enum dx_down_reason { DX_WHY_NONE, DX_WHY_PROBE, DX_WHY_PASSIVE, DX_WHY_EXITED, DX_WHY_DRAINED, DX_WHY_NAME_GONE };
+enum dx_server_state {
+    DX_SERVER_STARTING,
+    DX_SERVER_UP,
+    DX_SERVER_DOWN
+}; /* STARTING: no verdict yet; used when nothing is UP */
+enum dx_down_reason {
+    DX_WHY_NONE,
+    DX_WHY_PROBE,
+    DX_WHY_PASSIVE,
+    DX_WHY_EXITED,
+    DX_WHY_DRAINED,
+    DX_WHY_NAME_GONE
+};
 const char *dx_down_reason_word(enum dx_down_reason why);
 
 struct dx_board_server {
-    uint32_t id;         /* index of its place on the board */
-    uint32_t generation; /* changes when the place is used again or the server behind it is known to be another */
+    uint32_t id; /* index of its place on the board */
+    uint32_t
+        generation; /* changes when the place is used again or the server behind it is known to be another */
     char name[DX_BOARD_NAME]; /* as in the configuration */
     struct dx_address address;
     uint32_t weight;
     bool backup;
 };
 
-/* Control: the whole list of a pool's servers. Entries with an id keep their place, state and counters; id DX_BOARD_NONE asks for a new place, which is
- * written back with its generation, in state STARTING. Places no longer listed become free. False when the board is full: nothing changed then. */
-bool dx_board_pool_write(struct dx_board *b, uint32_t pool, struct dx_board_server *servers, size_t n) DX_CHECKED;
+/* Control: the whole list of a pool's servers. Entries with an id keep their place, state and counters; id
+ * DX_BOARD_NONE asks for a new place, which is written back with its generation, in state STARTING. Places no
+ * longer listed become free. False when the board is full: nothing changed then. */
+bool dx_board_pool_write(struct dx_board *b, uint32_t pool, struct dx_board_server *servers,
+                         size_t n) DX_CHECKED;
 /* Anyone: a consistent copy; returns how many. `version` changes with every write. */
-size_t dx_board_pool_read(const struct dx_board *b, uint32_t pool, struct dx_board_server out[DX_BOARD_POOL_SERVERS], uint32_t *version);
-uint32_t dx_board_pool_version(const struct dx_board *b, uint32_t pool); /* one load: the hot path's question "has it changed?" */
+size_t dx_board_pool_read(const struct dx_board *b, uint32_t pool,
+                          struct dx_board_server out[DX_BOARD_POOL_SERVERS], uint32_t *version);
+uint32_t dx_board_pool_version(const struct dx_board *b,
+                               uint32_t pool); /* one load: the hot path's question "has it changed?" */
 
-void dx_board_server_set(struct dx_board *b, uint32_t id, enum dx_server_state state, enum dx_down_reason why); /* control */
-enum dx_server_state dx_board_server_state(const struct dx_board *b, uint32_t id);                              /* one load */
+void dx_board_server_set(struct dx_board *b, uint32_t id, enum dx_server_state state,
+                         enum dx_down_reason why);                                 /* control */
+enum dx_server_state dx_board_server_state(const struct dx_board *b, uint32_t id); /* one load */
 enum dx_down_reason dx_board_server_why(const struct dx_board *b, uint32_t id);
 
-/* --- what a worker knows of a server: written by that worker only, read by control and by other workers --- */
+/* --- what a worker knows of a server: written by that worker only, read by control and by other workers ---
+ */
 
 struct dx_board_cell {
     _Atomic uint32_t active;              /* requests running now */
     _Atomic uint32_t connections;         /* open now, idle ones included */
     _Atomic uint64_t requests, responses; /* sent, answered (a head was read) */
-    _Atomic uint64_t connect_failures, resets; /* passive signs of trouble; resets: broken off before a response head */
-    _Atomic uint64_t last_answer_ms;      /* monotonic; the newest response head with a status below 500 */
+    _Atomic uint64_t connect_failures,
+        resets;                      /* passive signs of trouble; resets: broken off before a response head */
+    _Atomic uint64_t last_answer_ms; /* monotonic; the newest response head with a status below 500 */
     _Atomic uint64_t last_failure_ms;
 };
 struct dx_board_cell *dx_board_cell(struct dx_board *b, unsigned worker, uint32_t server);
-struct dx_board_cell dx_board_cell_sum(const struct dx_board *b, uint32_t server); /* over all workers; last_* are the newest */
+struct dx_board_cell dx_board_cell_sum(const struct dx_board *b,
+                                       uint32_t server); /* over all workers; last_* are the newest */
 uint32_t dx_board_server_active(const struct dx_board *b, uint32_t server);
 
 /* --- counters of a worker --- */
@@ -80,16 +105,19 @@ enum dx_counter {
 };
 const char *dx_counter_name(enum dx_counter c);
 const char *dx_counter_sentence(enum dx_counter c);
-_Atomic uint64_t *dx_board_counters(struct dx_board *b, unsigned worker); /* DX_COUNTER_COUNT words of this worker */
+_Atomic uint64_t *dx_board_counters(struct dx_board *b,
+                                    unsigned worker); /* DX_COUNTER_COUNT words of this worker */
 uint64_t dx_board_counter_sum(const struct dx_board *b, enum dx_counter c);
 
 /* Written by its one writer: a plain load and store. */
 static inline void dx_count_add(_Atomic uint64_t *word, uint64_t n)
 {
-    __atomic_store_n((uint64_t *)(void *)word, __atomic_load_n((uint64_t *)(void *)word, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+    atomic_store_explicit(word, atomic_load_explicit(word, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
-/* Data process: how often it was started, its pid (control writes). */
+/* Data process: how often it was started, its pid. Control writes, after the last one ended and before the
+ * new one is given the board: what the dead one had running (active, connections, counters that are not
+ * _total) goes back to zero. */
 void dx_board_data_started(struct dx_board *b, int pid);
 unsigned dx_board_data_starts(const struct dx_board *b);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A small HTTP client on libcurl: the multi-socket interface on our loop for probes, and one blocking call for the command line. The only
- * room that knows libcurl.
+ * A small HTTP client on libcurl: the multi-socket interface on our loop for probes, and one blocking call
+ * for the command line. The only room that knows libcurl.
  */
 #ifndef DIPLEX_FETCH_H
 #define DIPLEX_FETCH_H
@@ -14,9 +14,9 @@ struct dx_fetcher;
 struct dx_fetch;
 
 struct dx_fetch_result {
-    unsigned status;          /* 0: no answer */
-    const char *error;        /* why there is none, for a log; NULL on success. Lives until on_done returns */
-    bool refused, timed_out;  /* what kind of no answer */
+    unsigned status;         /* 0: no answer */
+    const char *error;       /* why there is none, for a log; NULL on success. Lives until on_done returns */
+    bool refused, timed_out; /* what kind of no answer */
     uint64_t total_us;
 };
 
@@ -24,13 +24,15 @@ struct dx_fetch_request {
     struct dx_address address; /* connects here, whatever host says; TCP or Unix */
     const char *host, *path;   /* copied */
     uint64_t timeout_ms;
-    void (*on_done)(void *arg, const struct dx_fetch_result *r); /* from the loop, never from inside dx_fetch_start */
+    void (*on_done)(void *arg,
+                    const struct dx_fetch_result *r); /* from the loop, never from inside dx_fetch_start */
     void *arg;
 };
 
 struct dx_fetcher *dx_fetcher_new(struct dx_loop *l, struct dx_err *err) DX_CHECKED;
 void dx_fetcher_free(struct dx_fetcher **f); /* cancels what runs */
-/* A GET, redirects not followed, body thrown away, no connection kept, no proxy from the environment. NULL: out of memory. */
+/* A GET, redirects not followed, body thrown away, no connection kept, no proxy from the environment. NULL:
+ * out of memory. */
 struct dx_fetch *dx_fetch_start(struct dx_fetcher *f, const struct dx_fetch_request *r) DX_CHECKED;
 void dx_fetch_cancel(struct dx_fetch **x); /* on_done is not called */
 
@@ -40,6 +42,7 @@ struct dx_fetch_answer {
     size_t body_n;
 };
 /* Blocking: asks over a Unix socket (`diplex reload`, `diplex healthcheck`). */
-bool dx_fetch_once(const char *socket_path, const char *method, const char *path, uint64_t timeout_ms, struct dx_fetch_answer *out, struct dx_err *err) DX_CHECKED;
+bool dx_fetch_once(const char *socket_path, const char *method, const char *path, uint64_t timeout_ms,
+                   struct dx_fetch_answer *out, struct dx_err *err) DX_CHECKED;
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Verdicts about servers: active probes, passive signs from the workers' cells, the rules of who may be taken out. Writes states to the board and
- * logs each change once, with its reason. The verdict rules are pure (struct dx_verdict) and know nothing of sockets.
+ * Verdicts about servers: active probes, passive signs from the workers' cells, the rules of who may be taken
+ * out. Writes states to the board and logs each change once, with its reason. The verdict rules are pure
+ * (struct dx_verdict) and know nothing of sockets.
  */
 #ifndef DIPLEX_HEALTH_H
 #define DIPLEX_HEALTH_H
@@ -15,8 +16,9 @@ struct dx_health;
 struct dx_health *dx_health_new(struct dx_loop *l, struct dx_board *b, struct dx_fetcher *f) DX_CHECKED;
 void dx_health_free(struct dx_health **h);
 
-/* A pool's servers as they are on the board now (call again whenever the list or the configuration changes; servers that stay keep their history).
- * `pool` must live until the next call for this index or dx_health_forget. */
+/* A pool's servers as they are on the board now (call again whenever the list or the configuration changes;
+ * servers that stay keep their history). `pool` must live until the next call for this index or
+ * dx_health_forget. */
 void dx_health_watch_pool(struct dx_health *h, uint32_t board_pool, const struct dx_pool_config *pool);
 void dx_health_forget_pool(struct dx_health *h, uint32_t board_pool);
 /* Workers say that something failed: look at the cells now. */

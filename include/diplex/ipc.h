@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Letters between control and data: a SOCK_SEQPACKET pair, so that a letter comes whole or not at all, each with at most one
- * descriptor. Both ends are non-blocking.
+ * Letters between control and data: a SOCK_SEQPACKET pair, so that a letter comes whole or not at all, each
+ * with at most one descriptor. Both ends are non-blocking.
  */
 #ifndef DIPLEX_IPC_H
 #define DIPLEX_IPC_H
@@ -15,25 +15,28 @@
 enum dx_letter_type {
     /* control -> data */
     DX_LETTER_BOARD = 1, /* fd: the board. Before the first CONFIG */
-    DX_LETTER_NEWS,      /* fd: an eventfd. Workers add 1 to it when a server failed, so that control looks at the cells */
-    DX_LETTER_LISTEN,    /* fd: a listening socket for `worker` (ANY: shared by all); text: its address as configured. Before the CONFIG that names it */
-    DX_LETTER_CONFIG,    /* fd: memory file with the YAML text; number: its generation; text: its file name. Answered by READY or REFUSED */
-    DX_LETTER_STOP,      /* number: milliseconds to finish running requests in */
+    DX_LETTER_NEWS, /* fd: an eventfd. Workers add 1 to it when a server failed, so that control looks at the
+                       cells */
+    DX_LETTER_LISTEN, /* fd: a listening socket for `worker` (ANY: shared by all); text: its address as
+                         configured. Before the CONFIG that names it */
+    DX_LETTER_CONFIG, /* fd: memory file with the YAML text; number: its generation; text: its file name.
+                         Answered by READY or REFUSED */
+    DX_LETTER_STOP,   /* number: milliseconds to finish running requests in */
     /* data -> control */
-    DX_LETTER_READY,     /* number: the generation now in force in every worker */
-    DX_LETTER_REFUSED,   /* number: generation; text: why */
-    DX_LETTER_STOPPED,   /* number: requests cut off at the time limit. Data exits after it */
+    DX_LETTER_READY,   /* number: the generation now in force in every worker */
+    DX_LETTER_REFUSED, /* number: generation; text: why */
+    DX_LETTER_STOPPED, /* number: requests cut off at the time limit. Data exits after it */
 };
 
 #define DX_LETTER_TEXT 512
-#define DX_LETTER_ANY UINT32_MAX
+#define DX_LETTER_ANY  UINT32_MAX
 
 struct dx_letter {
     enum dx_letter_type type;
     uint32_t worker;
     uint64_t number;
     char text[DX_LETTER_TEXT]; /* terminated */
-    int fd;                    /* -1: none. Sending does not close it; receiving gives it to the caller, close-on-exec */
+    int fd; /* -1: none. Sending does not close it; receiving gives it to the caller, close-on-exec */
 };
 
 bool dx_ipc_pair(int ends[2]) DX_CHECKED; /* close-on-exec, non-blocking */

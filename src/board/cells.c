@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* Single words of the board: the states of servers, what workers know of them, and the workers' counters. */
+#include "board/layout.h"
+
+static _Atomic uint32_t *server_word(const struct dx_board *b, uint32_t id)
+{
+    DX_MAGIC_OK(b, BOARD_MAGIC);
+    DX_ASSERT(id < DX_BOARD_SERVERS);
+    return &b->shared->server_words[id];
+}
+
+void dx_board_server_set(struct dx_board *b, uint32_t id, enum dx_server_state state, enum dx_down_reason why)
+{
+    DX_ASSERT((state == DX_SERVER_DOWN) == (why != DX_WHY_NONE));
+    atomic_store_explicit(server_word(b, id), (uint32_t)state | (uint32_t)why << WHY_SHIFT,
+                          memory_order_relaxed);
+}
+
+enum dx_server_state dx_board_server_state(const struct dx_board *b, uint32_t id)
+{
+    uint32_t state = atomic_load_explicit(server_word(b, id), memory_order_relaxed) & ((1u << WHY_SHIFT) - 1);
+    return state > DX_SERVER_DOWN ? DX_SERVER_STARTING : (enum dx_server_state)state;
+}
+
+enum dx_down_reason dx_board_server_why(const struct dx_board *b, uint32_t id)
+{
+    uint32_t why = atomic_load_explicit(server_word(b, id), memory_order_relaxed) >> WHY_SHIFT;
+    return why > DX_WHY_NAME_GONE ? DX_WHY_NONE : (enum dx_down_reason)why;
+}
+
+const char *dx_down_reason_word(enum dx_down_reason why)
+{
+    switch (why) {
+    case DX_WHY_NONE:
+        return "none";
+    case DX_WHY_PROBE:
+        return "probe";
+    case DX_WHY_PASSIVE:
+        return "passive";
+    case DX_WHY_EXITED:
+        return "exited";
+    case DX_WHY_DRAINED:
+        return "drained";
+    case DX_WHY_NAME_GONE:
+        return "name_gone";
+    }
+    DX_NEVER("a reason without a word");
+}
+
+/* --- cells --- */
+
+struct dx_board_cell *dx_board_cell(struct dx_board *b, unsigned worker, uint32_t server)
+{
+    DX_MAGIC_OK(b, BOARD_MAGIC);
+    DX_ASSERT(worker < b->workers && server < DX_BOARD_SERVERS);
+    return &b->parts[worker].cells[server].cell;
+}
+
+static uint64_t load64(const _Atomic uint64_t *word)
+{
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static uint64_t newer(uint64_t a, uint64_t b) { return a > b ? a : b; }
+
+struct dx_board_cell dx_board_cell_sum(const struct dx_board *b, uint32_t server)
+{
+    DX_MAGIC_OK(b, BOARD_MAGIC);
+    DX_ASSERT(server < DX_BOARD_SERVERS);
+    uint32_t active = 0, connections = 0;
+    uint64_t requests = 0, responses = 0, connect_failures = 0, resets = 0, answer = 0, failure = 0;
+    for (unsigned w = 0; w < b->workers; w++) {
+        const struct dx_board_cell *c = &b->parts[w].cells[server].cell;
+        active += atomic_load_explicit(&c->active, memory_order_relaxed);
+        connections += atomic_load_explicit(&c->connections, memory_order_relaxed);
+        requests += load64(&c->requests);
+        responses += load64(&c->responses);
+        connect_failures += load64(&c->connect_failures);
+        resets += load64(&c->resets);
+        answer = newer(answer, load64(&c->last_answer_ms));
+        failure = newer(failure, load64(&c->last_failure_ms));
+    }
+    return (struct dx_board_cell){active,           connections, requests, responses,
+                                  connect_failures, resets,      answer,   failure};
+}
+
+uint32_t dx_board_server_active(const struct dx_board *b, uint32_t server)
+{
+    DX_MAGIC_OK(b, BOARD_MAGIC);
+    DX_ASSERT(server < DX_BOARD_SERVERS);
+    uint32_t active = 0;
+    for (unsigned w = 0; w < b->workers; w++)
+        active += atomic_load_explicit(&b->parts[w].cells[server].cell.active, memory_order_relaxed);
+    return active;
+}
+
+/* --- counters --- */
+
+const char *dx_counter_name(enum dx_counter c)
+{
+    static const char *const names[] = {
+#define COUNTER(id, name, sentence) [DX_COUNTER_##id] = name,
+#include "diplex/counters.def"
+    };
+    DX_ASSERT((size_t)c < DX_COUNT(names));
+    return names[c];
+}
+
+const char *dx_counter_sentence(enum dx_counter c)
+{
+    static const char *const sentences[] = {
+#define COUNTER(id, name, sentence) [DX_COUNTER_##id] = sentence,
+#include "diplex/counters.def"
+    };
+    DX_ASSERT((size_t)c < DX_COUNT(sentences));
+    return sentences[c];
+}
+
+_Atomic uint64_t *dx_board_counters(struct dx_board *b, unsigned worker)
+{
+    DX_MAGIC_OK(b, BOARD_MAGIC);
+    DX_ASSERT(worker < b->workers);
+    return b->parts[worker].counters;
+}
+
+uint64_t dx_board_counter_sum(const struct dx_board *b, enum dx_counter c)
+{
+    DX_MAGIC_OK(b, BOARD_MAGIC);
+    DX_ASSERT(c < DX_COUNTER_COUNT);
+    uint64_t sum = 0;
+    for (unsigned w = 0; w < b->workers; w++)
+        sum += load64(&b->parts[w].counters[c]);
+    return sum;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How the board's memory is laid out; for the files of this room only. A head, the pools, the words of the
+ * servers, then per worker its counters and its cells, each worker's on cache lines of its own.
+ *
+ *     | head | pools, two copies of each list | server words | worker 0: counters, cells | worker 1: ... |
+ *
+ * A pool's list is kept twice. The version says by its lowest bit which copy is in force; the writer fills
+ * the other and then publishes the next version. So a reader never waits for a writer that was stopped in the
+ * middle, and repeats only when the version moved under it.
+ */
+#ifndef BOARD_LAYOUT_H
+#define BOARD_LAYOUT_H
+
+#include "diplex/board.h"
+
+#define LINE_BYTES      ((size_t)64)
+#define WORDS_OF(bytes) (((bytes) + sizeof(uint64_t) - 1) / sizeof(uint64_t))
+#define NAME_WORDS      WORDS_OF((size_t)DX_BOARD_NAME)
+#define RECORD_WORDS    WORDS_OF(sizeof(struct dx_board_server))
+
+struct list {
+    _Atomic uint64_t count; /* 0: no such pool; otherwise the number of servers plus one */
+    _Atomic uint64_t name[NAME_WORDS];
+    _Atomic uint64_t records[DX_BOARD_POOL_SERVERS][RECORD_WORDS];
+};
+
+struct pool {
+    _Atomic uint32_t version;
+    struct list copies[2];
+};
+
+struct head {
+    uint64_t magic, bytes; /* written once, before the descriptor is given away */
+    uint32_t workers;
+    _Atomic uint32_t data_starts, data_pid;
+};
+
+struct shared {
+    _Alignas(64) struct head head;
+    _Alignas(64) struct pool pools[DX_BOARD_POOLS];
+    _Alignas(64) _Atomic uint32_t server_words[DX_BOARD_SERVERS]; /* state, and why shifted by WHY_SHIFT */
+};
+
+#define WHY_SHIFT 8
+
+struct worker_part {
+    _Alignas(64) _Atomic uint64_t counters[DX_COUNTER_COUNT];
+    struct {
+        _Alignas(64) struct dx_board_cell cell;
+    } cells[DX_BOARD_SERVERS];
+};
+
+/* What control remembers by itself: nothing of it is read back from memory that data can write. */
+struct place {
+    uint32_t generation;
+    uint32_t pool; /* DX_BOARD_NONE: free */
+    struct dx_address address;
+};
+
+struct own_list {
+    bool used;
+    char name[DX_BOARD_NAME];
+    size_t n;
+    uint32_t version;
+    struct dx_board_server servers[DX_BOARD_POOL_SERVERS];
+};
+
+struct own {
+    struct place places[DX_BOARD_SERVERS];
+    uint32_t
+        next_place; /* where the search for a free place goes on: the one freed last is used again last */
+    uint32_t places_top; /* places at and above it were never used */
+    struct own_list pools[DX_BOARD_POOLS];
+};
+
+struct dx_board {
+    uint32_t magic;
+    unsigned workers;
+    int fd; /* -1 in data */
+    size_t bytes;
+    struct shared *shared;
+    struct worker_part *parts;
+    struct own *own; /* control's; NULL in data */
+};
+
+#define BOARD_MAGIC 0xb0a7d001u
+
+#endif
