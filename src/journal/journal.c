@@ -3,10 +3,12 @@
  * Two batches: workers fill one while the thread writes the other. The lock is held for a memcpy, never for a write(2).
  */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,6 +28,7 @@ struct dx_journal {
     int fd;
     size_t batch_bytes;
     unsigned flush_ms;
+    bool is_file;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -40,19 +43,19 @@ static void write_batch(struct dx_journal *j)
     int patience = FAREWELL_MS / POLL_MS;
 
     while (done < j->writing.n) {
-        ssize_t n = write(j->fd, j->writing.p + done, j->writing.n - done);
-        if (n > 0) {
-            done += (size_t)n;
+        struct pollfd ready = {.fd = j->fd, .events = POLLOUT};
+        if (!j->is_file && poll(&ready, 1, POLL_MS) <= 0) {
+            if (j->hurry && patience-- == 0)
+                break;
             continue;
         }
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno != EAGAIN)
-            break; /* the reader is gone: the lines have nowhere to go */
-        struct pollfd ready = {.fd = j->fd, .events = POLLOUT};
-        (void)poll(&ready, 1, POLL_MS);
-        if (j->hurry && patience-- == 0)
-            break;
+        /* A pipe that is ready takes PIPE_BUF bytes without blocking, and no promise is made for more. */
+        size_t n = j->writing.n - done;
+        ssize_t wrote = write(j->fd, j->writing.p + done, j->is_file || n < PIPE_BUF ? n : PIPE_BUF);
+        if (wrote > 0)
+            done += (size_t)wrote;
+        else if (errno != EINTR && errno != EAGAIN)
+            break; /* the reader is gone, or the disk is full: the lines have nowhere to go */
     }
     j->writing.n = 0;
 }
@@ -109,6 +112,8 @@ struct dx_journal *dx_journal_new(int fd, size_t batch_bytes, unsigned flush_ms)
     j->fd = fd;
     j->batch_bytes = batch_bytes;
     j->flush_ms = flush_ms;
+    struct stat st;
+    j->is_file = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
     j->filling.p = malloc(batch_bytes);
     j->writing.p = malloc(batch_bytes);
     pthread_mutex_init(&j->lock, NULL);

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The admin endpoints, spoken over a Unix socket by evhttp: GET /healthz, GET /status, POST /reload. For the operator's own commands, never for
+ * clients. What it tells it asks of its owner, who decides.
+ */
+#ifndef DIPLEX_ADMIN_H
+#define DIPLEX_ADMIN_H
+
+#include <sys/types.h>
+
+#include "diplex/board.h"
+#include "diplex/config.h"
+#include "diplex/health.h"
+#include "diplex/loop.h"
+
+struct dx_admin;
+
+/* What GET /status is written from; everything is borrowed until the callback that gave it is called again. */
+struct dx_admin_facts {
+    bool ready;                 /* data serves with the generation in force */
+    const char *state;          /* "starting", "ready", "restarting", "stopping" */
+    const char *file;           /* of the configuration */
+    pid_t control_pid, data_pid; /* data_pid -1: none runs */
+    uint64_t uptime_ms, generation;
+    unsigned workers, reloads;
+    const char *const *listen;  /* the addresses in force */
+    size_t listen_n;
+    const struct dx_config *config;
+    const struct dx_board *board;
+    const struct dx_health *health; /* may be NULL */
+};
+
+enum dx_admin_result {
+    DX_ADMIN_RELOADED, /* 200 */
+    DX_ADMIN_REFUSED,  /* 422: the file is faulty, or cannot be put in force; nothing has changed */
+    DX_ADMIN_UNABLE,   /* 503: not now */
+};
+
+struct dx_admin_reply; /* to one POST /reload; answered exactly once, at any later time */
+
+struct dx_admin_owner {
+    void (*facts)(void *arg, struct dx_admin_facts *out);
+    void (*reload)(void *arg, struct dx_admin_reply *reply); /* may answer before it returns */
+    void *arg;
+};
+
+/* Takes over the listening Unix socket, and closes it in the end. */
+struct dx_admin *dx_admin_new(struct dx_loop *l, int listener, const struct dx_admin_owner *owner, struct dx_err *err) DX_CHECKED;
+void dx_admin_free(struct dx_admin **a); /* replies not yet given are dead; ends their connections */
+
+/* `text`: the detail, for a person: what changed only in part, or each fault. Fine when the one who asked has left. */
+void dx_admin_reply_send(struct dx_admin_reply *reply, enum dx_admin_result result, struct dx_slice text);
+
+/* The JSON document of GET /status. */
+void dx_admin_status_write(const struct dx_admin_facts *facts, struct dx_text *out);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of this room share: upstream -> pools -> servers -> connections; each knows its parent. */
+#ifndef UPSTREAM_INTERNAL_H
+#define UPSTREAM_INTERNAL_H
+
+#include "diplex/base/hash.h"
+#include "diplex/upstream.h"
+
+#define UPSTREAM_MAGIC 0x55505354u
+#define POOL_MAGIC 0x504f4f4cu
+#define SERVER_MAGIC 0x53525652u
+#define CONNECTION_MAGIC 0x434f4e4eu
+
+struct dx_upstream {
+    uint32_t magic;
+    struct dx_loop *loop;
+    struct dx_board *board;
+    unsigned worker;
+    int news_fd;
+    struct dx_random random;
+    _Atomic uint64_t *counters;
+    struct dx_pool *pools[DX_BOARD_POOLS];
+};
+
+struct dx_pool {
+    uint32_t magic;
+    uint32_t board_pool, version;
+    struct dx_upstream *upstream;
+    enum dx_balance balance;
+    uint64_t idle_ms;
+    unsigned idle_max;
+    struct dx_server *servers[DX_BOARD_POOL_SERVERS];
+    struct dx_balance_server scales[DX_BOARD_POOL_SERVERS]; /* beside servers[] */
+    size_t n;
+};
+
+struct dx_server {
+    uint32_t magic;
+    struct dx_board_server facts;
+    struct dx_pool *pool;
+    struct dx_board_cell *cell;
+    struct dx_link idle;     /* of connections, the most recently used first */
+    unsigned idle_n, open_n; /* open: all connections, idle ones too */
+    bool gone;               /* no longer on the board: freed with its last connection */
+};
+
+struct dx_connection {
+    uint32_t magic;
+    bool connecting, reused;
+    bool asked; /* a request is running on it */
+    struct dx_transport transport;
+    struct dx_server *server;
+    struct dx_connection_user *user; /* NULL: idle */
+    struct dx_link idle;
+    struct dx_deadline idle_end;
+    struct dx_grave grave;
+};
+
+void upstream_server_release(struct dx_server *s); /* frees it when it is gone and has no connection */
+void upstream_server_drop_idle(struct dx_server *s);
+
+#endif
