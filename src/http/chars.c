@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of chars.h. Sixteen bytes to a row; the bits are added up by hand once and compared with the grammar by the unit test. */
-#include "http/chars.h"
+/* The table of chars.h, sixteen bytes to a row; the unit test compares it with the grammar. */
+#include "diplex/http/chars.h"
 
 const unsigned char dx_http_chars[256] = {
      0,  0,  0,  0,  0,  0,  0,  0,  0,  8,  0,  0,  0,  0,  0,  0, /* 00 */

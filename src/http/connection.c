@@ -2,12 +2,13 @@
 /*
  * Connection, Transfer-Encoding and Content-Length, read the same way in requests and responses.
  *
- * Connection names the fields that end at this hop (RFC 9110 7.6.1). It may not take away what frames or routes the message, and it
- * takes nothing away from the fields that carry the client's address: those belong to whoever trusts the peer, not to the peer.
+ * Connection names the fields that end at this hop (RFC 9110 7.6.1). It may not take away what frames or
+ * routes the message, and it takes nothing away from the fields that carry the client's address: those belong
+ * to whoever trusts the peer, not to the peer.
  */
 #include "http/connection.h"
 
-#include "http/chars.h"
+#include "diplex/http/chars.h"
 
 #define OPTIONS_MAX 32 /* no client needs more, and each one is compared with every field */
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What requests and responses have in common in their meaning: Connection, Transfer-Encoding, Content-Length. Private to http. */
-#ifndef DIPLEX_SRC_HTTP_CONNECTION_H
-#define DIPLEX_SRC_HTTP_CONNECTION_H
+/* What requests and responses have in common in their meaning: Connection, Transfer-Encoding, Content-Length.
+ * Private to http. */
+#ifndef HTTP_CONNECTION_H
+#define HTTP_CONNECTION_H
 
 #include "diplex/http.h"
 
@@ -10,8 +11,10 @@ struct dx_http_connection {
     unsigned options; /* how many so far, over all Connection fields of the message: bounded */
 };
 
-/* Reads one Connection field and marks with `drop` the fields that it names. NULL, or the reason of a refusal. */
-const char *dx_http_connection_read(struct dx_http_connection *c, struct dx_slice value, struct dx_fields *f) DX_CHECKED;
+/* Reads one Connection field and marks with `drop` the fields that it names. NULL, or the reason of a
+ * refusal. */
+const char *dx_http_connection_read(struct dx_http_connection *c, struct dx_slice value,
+                                    struct dx_fields *f) DX_CHECKED;
 
 enum dx_http_coding {
     DX_CODING_CHUNKED, /* chunked and nothing else */

@@ -2,14 +2,17 @@
 /*
  * Field names: from the bytes to an id in one hash and one comparison, and the columns of http_fields.def.
  *
- * The hash is made of the length, the first and the last two letters. It has no collisions among the names of the table: two
- * names in one slot are a compiler warning (an initialiser overridden), a name without its slot fails the unit test. When a new
- * name collides, any other odd multiplier that keeps the slots apart will do.
+ * The hash is made of the length, the first and the last two letters. It has no collisions among the names of
+ * the table: two names in one slot are a compiler warning (an initialiser overridden), a name without its
+ * slot fails the unit test. When a new name collides, any other odd multiplier that keeps the slots apart
+ * will do.
  */
 #include "diplex/http.h"
 
-#define SLOT(n, first, last_but_one, last)                                                                             \
-    ((((uint32_t)(n) << 24 | (uint32_t)(first) << 16 | (uint32_t)(last_but_one) << 8 | (uint32_t)(last)) * 0x6d5d7619u) >> 24)
+#define SLOT(n, first, last_but_one, last)                                                                 \
+    ((((uint32_t)(n) << 24 | (uint32_t)(first) << 16 | (uint32_t)(last_but_one) << 8 | (uint32_t)(last)) * \
+      0x6d5d7619u) >>                                                                                      \
+     24)
 
 #define NAME_MAX_BYTES 20
 
@@ -77,8 +80,9 @@ static const unsigned char field_rules[DX_FIELD_COUNT] = {
 #include "diplex/http_fields.def"
 };
 
-/* True if p, in lower case, is the name. The names hold letters, digits and '-' only: setting bit 5 lower-cases a letter and
- * leaves the others alone, and the only other bytes that it makes equal are controls, which have neither bit 5 nor bit 6. */
+/* True if p, in lower case, is the name. The names hold letters, digits and '-' only: setting bit 5
+ * lower-cases a letter and leaves the others alone, and the only other bytes that it makes equal are
+ * controls, which have neither bit 5 nor bit 6. */
 static bool is_name(const char *p, struct dx_slice name)
 {
     const uint64_t bit5 = 0x2020202020202020ull, bit6 = 0x4040404040404040ull;
@@ -105,7 +109,8 @@ enum dx_field_id dx_http_field_id(struct dx_slice name)
 {
     if (name.n < 2 || name.n > NAME_MAX_BYTES)
         return DX_FIELD_OTHER;
-    unsigned char first = (unsigned char)name.p[0] | 0x20, last_but_one = (unsigned char)name.p[name.n - 2] | 0x20,
+    unsigned char first = (unsigned char)name.p[0] | 0x20,
+                  last_but_one = (unsigned char)name.p[name.n - 2] | 0x20,
                   last = (unsigned char)name.p[name.n - 1] | 0x20;
     unsigned id = slots[SLOT(name.n, first, last_but_one, last)];
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hosts. Stricter than RFC 3986 3.2.2: a name is made of labels of letters, digits, '-' and '_' (containers are named so), with no
- * percent-encoding and no sub-delimiters, an IPv6 literal has no zone, and a port is 1 to 65535 without leading zeros.
+ * Hosts. Stricter than RFC 3986 3.2.2: a name is made of labels of letters, digits, '-' and '_' (containers
+ * are named so), with no percent-encoding and no sub-delimiters, an IPv6 literal has no zone, and a port is 1
+ * to 65535 without leading zeros.
  */
 #include "http/host.h"
 
 #include <arpa/inet.h>
 
-#include "http/chars.h"
+#include "diplex/http/chars.h"
 
 #define NAME_MAX_BYTES 255
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A host with its port, taken apart where it stands. Private to the rooms http and http1. */
-#ifndef DIPLEX_SRC_HTTP_HOST_H
-#define DIPLEX_SRC_HTTP_HOST_H
+/* A host with its port, taken apart where it stands. Private to http. */
+#ifndef HTTP_HOST_H
+#define HTTP_HOST_H
 
 #include "diplex/http.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The path that routes are matched against: what Django will see after its server has decoded the path once, without dot
- * segments. The servers get the target as it came; this is only for looking up.
+ * The path that routes are matched against: what Django will see after its server has decoded the path once,
+ * without dot segments. The servers get the target as it came; this is only for looking up.
  */
 #include "diplex/http.h"
 

@@ -3,16 +3,17 @@
  * What a request means, decided once. Refused, always before anything is forwarded:
  *
  *   CONNECT (501), TRACE (405);
- *   no Host in HTTP/1.1, Host twice, Host that is no host, Host that differs from an absolute target (400; RFC 9112 3.2, 3.2.2);
- *   Content-Length twice (even with the same value), as a list, with anything but digits, too large (400; RFC 9110 8.6);
- *   Transfer-Encoding twice, malformed, without chunked at the end, beside Content-Length, in HTTP/1.0 (400; RFC 9112 6.1, 6.3);
- *   a transfer coding that diplex does not know before chunked (501; RFC 9112 6.1);
- *   Content-Type twice (400; RFC 9110 5.3: servers disagree on which one counts);
+ *   no Host in HTTP/1.1, Host twice, Host that is no host, Host that differs from an absolute target (400;
+ * RFC 9112 3.2, 3.2.2); Content-Length twice (even with the same value), as a list, with anything but digits,
+ * too large (400; RFC 9110 8.6); Transfer-Encoding twice, malformed, without chunked at the end, beside
+ * Content-Length, in HTTP/1.0 (400; RFC 9112 6.1, 6.3); a transfer coding that diplex does not know before
+ * chunked (501; RFC 9112 6.1); Content-Type twice (400; RFC 9110 5.3: servers disagree on which one counts);
  *   Connection that is not a list of tokens or names Host, Content-Length or Transfer-Encoding (400);
  *   an expectation other than 100-continue in HTTP/1.1 (417; RFC 9110 10.1.1).
  *
- * An Upgrade to anything but WebSocket is not refused but ignored, as RFC 9110 7.8 allows: it is hop-by-hop and goes no further.
- * "list" under Content-Length is "5, 5" too, which RFC 9110 8.6 lets a recipient accept: no client sends it.
+ * An Upgrade to anything but WebSocket is not refused but ignored, as RFC 9110 7.8 allows: it is hop-by-hop
+ * and goes no further. "list" under Content-Length is "5, 5" too, which RFC 9110 8.6 lets a recipient accept:
+ * no client sends it.
  */
 #include "diplex/http.h"
 
@@ -53,8 +54,8 @@ static bool read_expect(struct found *found, struct dx_slice value, unsigned min
     return true;
 }
 
-static bool read_field(struct found *found, const struct dx_request *r, struct dx_fields *f, const struct dx_field *at,
-                       struct dx_http_error *err)
+static bool read_field(struct found *found, const struct dx_request *r, struct dx_fields *f,
+                       const struct dx_field *at, struct dx_http_error *err)
 {
     const char *reason;
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a response means, decided once. Refused with 502: Content-Length twice, as a list or not a number; Transfer-Encoding twice,
- * other than chunked, beside Content-Length, or in HTTP/1.0; a broken Connection; a length or a coding in an interim response. On a
- * 204 they are not forwarded, and the connection is not used again when bytes that we do not expect could follow.
+ * What a response means, decided once. Refused with 502: Content-Length twice, as a list or not a number;
+ * Transfer-Encoding twice, other than chunked, beside Content-Length, or in HTTP/1.0; a broken Connection; a
+ * length or a coding in an interim response. On a 204 they are not forwarded, and the connection is not used
+ * again when bytes that we do not expect could follow.
  */
 #include "diplex/http.h"
 
@@ -26,8 +27,8 @@ static bool refuse(struct dx_http_error *err, const char *reason)
 static bool is_stream_type(struct dx_slice content_type)
 {
     static const struct dx_slice types[] = {
-        {"text/event-stream", 17},   {"application/jsonl", 17},    {"application/x-ndjson", 20},
-        {"application/ndjson", 18},  {"application/json-seq", 20}, {"multipart/x-mixed-replace", 25},
+        {"text/event-stream", 17},  {"application/jsonl", 17},    {"application/x-ndjson", 20},
+        {"application/ndjson", 18}, {"application/json-seq", 20}, {"multipart/x-mixed-replace", 25},
         {"application/grpc", 16},
     };
     struct dx_slice type = dx_slice_trim(dx_slice_of(content_type.p, dx_slice_find(content_type, ';')));
@@ -41,7 +42,8 @@ static bool is_stream_type(struct dx_slice content_type)
     return false;
 }
 
-static bool read_field(struct found *found, struct dx_fields *f, struct dx_field *at, struct dx_http_error *err)
+static bool read_field(struct found *found, struct dx_fields *f, struct dx_field *at,
+                       struct dx_http_error *err)
 {
     const char *reason;
 
@@ -50,7 +52,8 @@ static bool read_field(struct found *found, struct dx_fields *f, struct dx_field
         found->content_length = at;
         if (found->lengths++)
             return refuse(err, "more than one Content-Length");
-        return dx_http_length_read(at->value, &found->length) ? true : refuse(err, "Content-Length is not a number");
+        return dx_http_length_read(at->value, &found->length) ? true
+                                                              : refuse(err, "Content-Length is not a number");
     case DX_FIELD_TRANSFER_ENCODING:
         found->transfer_encoding = at->value;
         return found->transfer_encodings++ ? refuse(err, "more than one Transfer-Encoding") : true;
@@ -85,7 +88,8 @@ static bool check_coding(const struct dx_response *r, const struct found *found,
 }
 
 /* RFC 9112 6.3, in its order. */
-static enum dx_framing framing_of(const struct dx_response *r, enum dx_method request, const struct found *found)
+static enum dx_framing framing_of(const struct dx_response *r, enum dx_method request,
+                                  const struct found *found)
 {
     if (request == DX_METHOD_HEAD || r->status < 200 || r->status == 204 || r->status == 304)
         return DX_FRAMING_NONE;

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bodies by their framing (RFC 9112 6, 7.1). The chunked decoder, a byte at a time between the data, which it never touches:
+ * Bodies by their framing (RFC 9112 6, 7.1). The chunked decoder, a byte at a time between the data, which it
+ * never touches:
  *
- *   SIZE --hex--> SIZE --;--> EXTENSION --CR--> SIZE_LF --LF--> DATA --all--> DATA_CR --CR--> DATA_LF --LF--> SIZE
- *                  +----------CR----------------^      \-- size 0 --> TRAILERS -- read by dx_http1_trailers --> DONE
+ *   SIZE --hex--> SIZE --;--> EXTENSION --CR--> SIZE_LF --LF--> DATA --all--> DATA_CR --CR--> DATA_LF --LF-->
+ * SIZE
+ *                  +----------CR----------------^      \-- size 0 --> TRAILERS -- read by dx_http1_trailers
+ * --> DONE
  *
- * No space before the extension, no bare CR or LF, no data without its CRLF: where chunked decoders disagree, requests are smuggled.
+ * No space before the extension, no bare CR or LF, no data without its CRLF: where chunked decoders disagree,
+ * requests are smuggled.
  */
 #include "diplex/http1.h"
 
@@ -13,15 +17,16 @@
 
 enum { SIZE, EXTENSION, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILERS = 253, BROKEN = 254, DONE = 255 };
 
-#define LINE_MAX_BYTES 256
-#define DIGITS_MAX 16
-#define SIZE_MAX_BITS 60 /* fifteen digits that count: sums of sizes cannot overflow in a lifetime */
+#define LINE_MAX_BYTES      256
+#define DIGITS_MAX          16
+#define SIZE_MAX_BITS       60 /* fifteen digits that count: sums of sizes cannot overflow in a lifetime */
 #define OVERHEAD_FREE_BYTES 65536u
-#define OVERHEAD_PER_BYTE 16u /* the chunk of one byte costs five */
+#define OVERHEAD_PER_BYTE   16u /* the chunk of one byte costs five */
 
 void dx_http1_body_init(struct dx_http1_body *b, enum dx_framing framing, uint64_t length)
 {
-    *b = (struct dx_http1_body){.framing = framing, .left = framing == DX_FRAMING_LENGTH ? length : 0, .state = SIZE};
+    *b = (struct dx_http1_body){
+        .framing = framing, .left = framing == DX_FRAMING_LENGTH ? length : 0, .state = SIZE};
 }
 
 static const char *size_digit(struct dx_http1_body *b, char c)
@@ -94,7 +99,8 @@ static const char *take(struct dx_http1_body *b, char c)
 }
 
 /* Gives out what there is of the `left` bytes, from `at` on. */
-static enum dx_body_step give(struct dx_http1_body *b, const char *p, size_t at, size_t n, size_t *used, struct dx_slice *data)
+static enum dx_body_step give(struct dx_http1_body *b, const char *p, size_t at, size_t n, size_t *used,
+                              struct dx_slice *data)
 {
     size_t count = n - at;
 

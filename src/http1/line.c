@@ -2,7 +2,7 @@
 /* Lines and field lines (RFC 9112 2.2, 5). */
 #include "http1/line.h"
 
-#include "http/chars.h"
+#include "diplex/http/chars.h"
 
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -98,8 +98,8 @@ static const char *read_field(const char *p, const char *eol, struct dx_field *o
     return NULL;
 }
 
-enum dx_parse dx_http1_fields(const char *p, const char *end, unsigned max, struct dx_fields *out, const char **next,
-                              struct dx_http_error *err)
+enum dx_parse dx_http1_fields(const char *p, const char *end, unsigned max, struct dx_fields *out,
+                              const char **next, struct dx_http_error *err)
 {
     unsigned n = 0;
     const char *eol, *reason;

@@ -2,7 +2,7 @@
 /* Request heads (RFC 9112 2.1, 3): one pass from the first byte to the empty line, then their meaning. */
 #include "diplex/http1.h"
 
-#include "http/chars.h"
+#include "diplex/http/chars.h"
 #include "http1/line.h"
 #include "http1/target.h"
 
@@ -54,8 +54,8 @@ static enum dx_parse read_line(const char *p, const char *eol, size_t target_max
 }
 
 /* The request line at p, read when it is whole; *next is behind it. */
-static enum dx_parse first_line(const char *p, const char *end, const struct dx_http1_limits *limits, struct dx_request *r,
-                                const char **next, struct dx_http_error *err)
+static enum dx_parse first_line(const char *p, const char *end, const struct dx_http1_limits *limits,
+                                struct dx_request *r, const char **next, struct dx_http_error *err)
 {
     size_t max = line_max(limits);
     bool cut = (size_t)(end - p) >= max;
@@ -70,8 +70,8 @@ static enum dx_parse first_line(const char *p, const char *end, const struct dx_
     return read_line(p, eol, limits->target_bytes, r, err);
 }
 
-static enum dx_parse read_head(const char *p, size_t n, const struct dx_http1_limits *limits, struct dx_request *r,
-                               size_t *used, struct dx_http_error *err)
+static enum dx_parse read_head(const char *p, size_t n, const struct dx_http1_limits *limits,
+                               struct dx_request *r, size_t *used, struct dx_http_error *err)
 {
     bool full = n >= limits->head_bytes;
     const char *start = p, *end = p + (full ? limits->head_bytes : n);
@@ -92,8 +92,9 @@ static enum dx_parse read_head(const char *p, size_t n, const struct dx_http1_li
     return DX_PARSE_DONE;
 }
 
-enum dx_parse dx_http1_request_head(const char *p, size_t n, size_t seen, const struct dx_http1_limits *limits,
-                                    struct dx_request *out, size_t *used, struct dx_http_error *err)
+enum dx_parse dx_http1_request_head(const char *p, size_t n, size_t seen,
+                                    const struct dx_http1_limits *limits, struct dx_request *out,
+                                    size_t *used, struct dx_http_error *err)
 {
     struct dx_request r = {.fields = {out->fields.at, 0, out->fields.max}};
     size_t line = line_max(limits), head;
@@ -101,8 +102,10 @@ enum dx_parse dx_http1_request_head(const char *p, size_t n, size_t seen, const 
     DX_ASSERT(seen <= n);
     if (n == 0)
         return DX_PARSE_MORE;
-    /* The bytes are read again from the start only when a line has ended or a limit was reached: at most once for each line. */
-    if (seen > 0 && n < limits->head_bytes && (n < line || seen >= line + 2) && dx_http1_nothing_new(p, n, seen))
+    /* The bytes are read again from the start only when a line has ended or a limit was reached: at most once
+     * for each line. */
+    if (seen > 0 && n < limits->head_bytes && (n < line || seen >= line + 2) &&
+        dx_http1_nothing_new(p, n, seen))
         return DX_PARSE_MORE;
     enum dx_parse got = read_head(p, n, limits, &r, &head, err);
     if (got != DX_PARSE_DONE)

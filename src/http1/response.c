@@ -4,8 +4,10 @@
 
 #include "http1/line.h"
 
-/* The two forms of a status line that servers send: with a reason, even an empty one, and without the space before it. */
-static enum dx_parse read_line(const char *p, const char *eol, struct dx_response *r, struct dx_http_error *err)
+/* The two forms of a status line that servers send: with a reason, even an empty one, and without the space
+ * before it. */
+static enum dx_parse read_line(const char *p, const char *eol, struct dx_response *r,
+                               struct dx_http_error *err)
 {
     const char *code = p + DX_HTTP1_VERSION_BYTES + 1;
 
@@ -30,8 +32,8 @@ static enum dx_parse read_line(const char *p, const char *eol, struct dx_respons
     return DX_PARSE_DONE;
 }
 
-static enum dx_parse read_head(const char *p, const char *end, unsigned max, struct dx_response *r, const char **next,
-                               struct dx_http_error *err)
+static enum dx_parse read_head(const char *p, const char *end, unsigned max, struct dx_response *r,
+                               const char **next, struct dx_http_error *err)
 {
     const char *eol, *reason;
     enum dx_parse got = dx_http1_line(p, end, &eol, &reason);
@@ -48,9 +50,9 @@ static enum dx_parse read_head(const char *p, const char *end, unsigned max, str
     return got;
 }
 
-enum dx_parse dx_http1_response_head(const char *p, size_t n, size_t seen, const struct dx_http1_limits *limits,
-                                     enum dx_method request, struct dx_response *out, size_t *used,
-                                     struct dx_http_error *err)
+enum dx_parse dx_http1_response_head(const char *p, size_t n, size_t seen,
+                                     const struct dx_http1_limits *limits, enum dx_method request,
+                                     struct dx_response *out, size_t *used, struct dx_http_error *err)
 {
     struct dx_response r = {.fields = {out->fields.at, 0, out->fields.max}};
     bool full = n >= limits->head_bytes;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The four forms of a target. Only http and https are absolute schemes here, user information is refused (RFC 9110 4.2.4), and
- * the authority form is left to be refused with its method, CONNECT.
+ * The four forms of a target. Only http and https are absolute schemes here, user information is refused (RFC
+ * 9110 4.2.4), and the authority form is left to be refused with its method, CONNECT.
  */
 #include "http1/target.h"
 
-#include "http/host.h"
+#define HOST_MAX_BYTES 255
 
 static void split_query(struct dx_request *r, struct dx_slice rest)
 {
@@ -30,7 +30,9 @@ static struct dx_slice after_scheme(struct dx_slice target)
 static bool read_absolute(struct dx_request *r, const char **reason)
 {
     struct dx_slice rest = after_scheme(r->target);
-    struct dx_http_host ignored;
+    char lower[HOST_MAX_BYTES];
+    struct dx_slice name;
+    uint16_t port;
     size_t n = 0;
 
     if (rest.n == 0) {
@@ -41,7 +43,7 @@ static bool read_absolute(struct dx_request *r, const char **reason)
         n++;
     r->form = DX_TARGET_ABSOLUTE;
     r->host = dx_slice_of(rest.p, n);
-    if (!dx_http_host_parse(r->host, &ignored)) { /* '@' is in no host either */
+    if (!dx_http_host_split(r->host, lower, sizeof(lower), &name, &port)) { /* '@' is in no host either */
         *reason = "the target's host is not a host";
         return false;
     }
