@@ -30,6 +30,12 @@ DIPLEX = pathlib.Path(os.environ.get('DIPLEX_BIN', ROOT / 'build' / 'dev' / 'dip
 # Words in diplex's own log that no test may leave behind, whatever else it checks.
 DISASTER = re.compile(r'AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|(^|\s)(panic|assertion)\b', re.M)
 
+
+def sanitized() -> bool:
+    """Whether the program under test is a sanitizer build, whose use of memory and time says nothing."""
+    return b'__asan_init' in DIPLEX.read_bytes() or b'__tsan_init' in DIPLEX.read_bytes()
+
+
 _ports = iter(random.Random(os.getpid()).sample(range(20000, 32000), 4000))
 
 

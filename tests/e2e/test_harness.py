@@ -4,7 +4,7 @@
 import hashlib
 
 import pytest
-from wire import RawClient
+from wire import RawClient, ScriptedServer
 
 
 def address_of(server):
@@ -19,7 +19,12 @@ def test_gunicorn_serves_the_sync_half(gunicorn, worker_class, unix):
     with server.client() as client:
         answer = client.ask('GET', '/api/echo/?a=1', {'X-Forwarded-Proto': 'https'})
     seen = answer.json()
-    assert (seen['path'], seen['query'], seen['scheme'], seen['process']['kind']) == ('/api/echo/', 'a=1', 'https', 'wsgi')
+    assert (seen['path'], seen['query'], seen['scheme'], seen['process']['kind']) == (
+        '/api/echo/',
+        'a=1',
+        'https',
+        'wsgi',
+    )
     with server.client() as client:
         assert client.ask('GET', '/async/hello/').status == 404
 
@@ -44,7 +49,9 @@ def test_an_upload_is_measured_by_both_halves(gunicorn, uvicorn):
 def test_gunicorn_alone_loses_a_chunked_body(gunicorn):
     """The reason why a wsgi pool gets every body with a length: Django reads nothing without one."""
     with gunicorn(workers=2).client() as client:
-        client.request('POST', '/api/upload/', {'Transfer-Encoding': 'chunked', 'Content-Type': 'application/octet-stream'})
+        client.request(
+            'POST', '/api/upload/', {'Transfer-Encoding': 'chunked', 'Content-Type': 'application/octet-stream'}
+        )
         client.send_chunk(b'hello')
         client.send(b'0\r\n\r\n')
         assert client.response('POST').json()['size'] == 0
@@ -98,8 +105,6 @@ def test_scripted_server_reads_bodies_either_way(scripted, unix):
 
 
 def test_a_failed_assertion_in_a_script_is_not_lost():
-    from wire import ScriptedServer
-
     def script(connection):
         raise AssertionError('seen')
 

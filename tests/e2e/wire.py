@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 import select
 import socket
@@ -42,8 +43,6 @@ class Response:
         return values[0] if values else None
 
     def json(self) -> dict:
-        import json
-
         return json.loads(self.body)
 
 
@@ -55,7 +54,9 @@ class RawClient:
     """A client socket. `address` is (host, port) or the path of a Unix socket."""
 
     def __init__(self, address, patience: float = PATIENCE) -> None:
-        family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET6 if ':' in address[0] else socket.AF_INET
+        family = (
+            socket.AF_UNIX if isinstance(address, str) else socket.AF_INET6 if ':' in address[0] else socket.AF_INET
+        )
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         self.socket.settimeout(patience)
         self.socket.connect(address)

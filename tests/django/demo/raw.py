@@ -42,11 +42,13 @@ async def refuse_websocket(scope, receive, send):
 
 async def echo_body(scope, receive, send):
     """Send each piece of the request's body back as it arrives, long before the request has ended."""
-    await send({
-        'type': 'http.response.start',
-        'status': 200,
-        'headers': [(b'content-type', b'application/octet-stream')],
-    })
+    await send(
+        {
+            'type': 'http.response.start',
+            'status': 200,
+            'headers': [(b'content-type', b'application/octet-stream')],
+        }
+    )
     more = True
     while more:
         message = await receive()
