@@ -9,15 +9,16 @@
 #include "diplex/base/slice.h"
 
 /* Starts this very program again (/proc/self/exe) with the arguments, keeping only descriptors 0, 1, 2 and
- * `keep` (which becomes 3). Signal masks and dispositions are back to default in the child. Returns the
- * child's pid, or -1 with err set. */
+ * `keep` (which becomes 3; -1: none). Signal masks and dispositions are back to default in the child. Returns
+ * the child's pid, or -1 with err set. */
 pid_t dx_process_spawn_self(char *const argv[], int keep, struct dx_err *err) DX_CHECKED;
 
 /* Drops root for good: groups, gid, uid of the named user; verifies that it cannot come back. Does nothing
- * when not root. */
+ * when not root. A user that is root itself is refused. */
 bool dx_process_drop_to(const char *user, struct dx_err *err) DX_CHECKED;
 bool dx_process_no_new_privileges(void);
-/* Ask the kernel to send SIGKILL when the parent dies; false if it is gone already. */
+/* Ask the kernel to send SIGKILL when the parent dies; false if it is gone already. To be called
+ * after dx_process_drop_to: the kernel forgets it when the user changes. */
 bool dx_process_die_with_parent(pid_t parent) DX_CHECKED;
 
 /* That this process may run on (affinity, and cgroup v2 cpu.max rounded up); at least 1. */
