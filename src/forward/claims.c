@@ -45,7 +45,9 @@ static bool is_port(struct dx_slice s)
 /* The explicit port of a host, or an empty slice. */
 static struct dx_slice port_of(struct dx_slice host)
 {
-    size_t at = host.n && host.p[0] == '[' ? dx_slice_find(host, ']') : 0;
+    if (host.n == 0)
+        return host;
+    size_t at = host.p[0] == '[' ? dx_slice_find(host, ']') : 0;
     struct dx_slice rest = dx_slice_of(host.p + at, host.n - at);
     size_t colon = dx_slice_find(rest, ':');
 

@@ -60,9 +60,16 @@ static inline void forward_run_add(struct forward_run *run, const struct dx_fiel
     run->to = f->value.p + f->value.n;
 }
 
-/* An unknown name that is an order to a proxy or to a server's file sender: X-Accel-anything,
- * X-Sendfile-anything. */
-bool forward_is_order(struct dx_slice name);
+static inline bool forward_starts_nocase(struct dx_slice s, struct dx_slice prefix)
+{
+    return s.n >= prefix.n && dx_slice_eq_nocase(dx_slice_of(s.p, prefix.n), prefix);
+}
+
+/* An unknown name that is an order to a proxy all the same: X-Accel-anything. */
+static inline bool forward_is_accel(struct dx_slice name)
+{
+    return name.n && (name.p[0] | 0x20) == 'x' && forward_starts_nocase(name, DX_SLICE("x-accel-"));
+}
 
 /* What the client is said to be, by the trust of this connection (claims.c). Slices of the fields or of *c.
  */

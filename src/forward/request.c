@@ -10,18 +10,6 @@
 
 #define REQUEST_DROPS (DX_RULE_HOP | DX_RULE_CLAIM | DX_RULE_STRIP_REQ)
 
-static bool starts_nocase(struct dx_slice s, struct dx_slice prefix)
-{
-    return s.n >= prefix.n && dx_slice_eq_nocase(dx_slice_of(s.p, prefix.n), prefix);
-}
-
-bool forward_is_order(struct dx_slice name)
-{
-    if (name.n < 3 || (name.p[0] | 0x20) != 'x' || name.p[1] != '-')
-        return false;
-    return starts_nocase(name, DX_SLICE("x-accel-")) || starts_nocase(name, DX_SLICE("x-sendfile"));
-}
-
 /*
  * A WSGI server turns '-' into '_', so `X_Forwarded_For` would become the same variable as the proxy's own
  * field, and gunicorn takes SCRIPT_NAME and PATH_INFO from fields of these very names: no name with '_'
@@ -29,9 +17,10 @@ bool forward_is_order(struct dx_slice name)
  */
 static bool keep_unknown(struct dx_slice name, bool peer_trusted)
 {
-    if (memchr(name.p, '_', name.n) || forward_is_order(name))
+    if (memchr(name.p, '_', name.n) || forward_is_accel(name) ||
+        forward_starts_nocase(name, DX_SLICE("x-sendfile")))
         return false;
-    return peer_trusted || !starts_nocase(name, DX_SLICE("x-forwarded-"));
+    return peer_trusted || !forward_starts_nocase(name, DX_SLICE("x-forwarded-"));
 }
 
 /* Expect goes too: whoever calls has answered it, or passes on what the server says. */
@@ -161,7 +150,7 @@ bool dx_forward_write_trailers(const struct dx_fields *fields, struct dx_out *o)
     for (unsigned i = 0; i < fields->n; i++) {
         const struct dx_field *f = &fields->at[i];
         bool known_bad = (forward_rules[f->id] & never) != 0;
-        if (!f->drop && !known_bad && !memchr(f->name.p, '_', f->name.n) && !forward_is_order(f->name))
+        if (!f->drop && !known_bad && !memchr(f->name.p, '_', f->name.n) && !forward_is_accel(f->name))
             dx_http1_write_field(o, f->name, f->value);
     }
     DX_OUT_LIT(o, "\r\n");

@@ -28,7 +28,7 @@ static bool keep(const struct dx_field *f, const struct dx_forward_response *c)
     if (f->drop || (forward_rules[f->id] & RESPONSE_DROPS))
         return false;
     if (f->id == DX_FIELD_OTHER)
-        return !forward_is_order(f->name);
+        return !forward_is_accel(f->name);
     if (f->id == DX_FIELD_TRAILER) /* HEAD announces what GET would have */
         return c->framing == DX_FRAMING_CHUNKED || c->framing == DX_FRAMING_NONE;
     return f->id != DX_FIELD_CONTENT_LENGTH;
