@@ -6,7 +6,19 @@
 #ifndef DIPLEX_SUPERVISE_H
 #define DIPLEX_SUPERVISE_H
 
+#include "diplex/base/err.h"
+
 /* Runs until stopped; returns the exit code (0 after a clean stop, 1 on failure, 2 on a faulty configuration). file NULL: the default search. */
 int dx_control_run(const char *file);
+
+/* The text of the configuration: of `file`, else of the first default file that is there, else built in. Shared with the subcommands. */
+struct dx_control_source {
+    char *text; /* owned, terminated */
+    size_t n;
+    char *name; /* owned; what messages call it */
+};
+bool dx_control_source_read(const char *file, struct dx_control_source *out, struct dx_err *err) DX_CHECKED;
+void dx_control_source_fini(struct dx_control_source *s);
+const char *dx_control_env(const char *name, void *arg); /* ${VAR} in it: the environment */
 
 #endif

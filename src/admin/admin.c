@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The endpoints. evhttp reads and answers; this file says what. A reload is answered when it is done: its
+ * reply stays in a list until then, because libevent keeps the request alive for us even when its connection
+ * is gone, and only dx_admin_free may end it earlier.
+ */
+#include "diplex/admin.h"
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+#include <stdlib.h>
+
+#include "diplex/base/list.h"
+#include "diplex/os/fd.h"
+
+#define ADMIN_MAGIC 0x41444d49u
+#define REPLY_MAGIC 0x5245504cu
+
+#define IDLE_SECONDS   30
+#define MAX_HEAD_BYTES 8192
+#define MAX_BODY_BYTES 8192
+
+struct dx_admin {
+    uint32_t magic;
+    struct evhttp *http;
+    struct dx_admin_owner owner;
+    struct dx_link replies;
+};
+
+struct dx_admin_reply {
+    uint32_t magic;
+    struct dx_link link;
+    struct evhttp_request *request;
+};
+
+static void send_text(struct evhttp_request *r, int status, const char *type, struct dx_slice body)
+{
+    struct evkeyvalq *headers = evhttp_request_get_output_headers(r);
+    struct evbuffer *out = evhttp_request_get_output_buffer(r);
+    evhttp_add_header(headers, "Content-Type", type);
+    evhttp_add_header(headers, "Cache-Control", "no-store");
+    evbuffer_add(out, body.p, body.n);
+    evhttp_send_reply(r, status, NULL, NULL);
+}
+
+static bool method_is(struct evhttp_request *r, enum evhttp_cmd_type wanted, const char *allow)
+{
+    if (evhttp_request_get_command(r) == wanted)
+        return true;
+    evhttp_add_header(evhttp_request_get_output_headers(r), "Allow", allow);
+    send_text(r, 405, "text/plain", DX_SLICE("method not allowed\n"));
+    return false;
+}
+
+static void on_healthz(struct evhttp_request *r, void *arg)
+{
+    struct dx_admin *a = arg;
+    struct dx_admin_facts facts = {0};
+    DX_MAGIC_OK(a, ADMIN_MAGIC);
+    if (!method_is(r, EVHTTP_REQ_GET, "GET"))
+        return;
+    a->owner.facts(a->owner.arg, &facts);
+    if (facts.ready)
+        send_text(r, 200, "text/plain", DX_SLICE("ok\n"));
+    else
+        send_text(r, 503, "text/plain", DX_SLICE("not ready\n"));
+}
+
+static void on_status(struct evhttp_request *r, void *arg)
+{
+    struct dx_admin *a = arg;
+    struct dx_admin_facts facts = {0};
+    struct dx_text text;
+    DX_MAGIC_OK(a, ADMIN_MAGIC);
+    if (!method_is(r, EVHTTP_REQ_GET, "GET"))
+        return;
+    a->owner.facts(a->owner.arg, &facts);
+    dx_text_init(&text);
+    dx_admin_status_write(&facts, &text);
+    if (text.failed)
+        send_text(r, 500, "text/plain", DX_SLICE("out of memory\n"));
+    else
+        send_text(r, 200, "application/json", dx_slice_of(text.p, text.n));
+    dx_text_fini(&text);
+}
+
+static void on_reload(struct evhttp_request *r, void *arg)
+{
+    struct dx_admin *a = arg;
+    DX_MAGIC_OK(a, ADMIN_MAGIC);
+    if (!method_is(r, EVHTTP_REQ_POST, "POST"))
+        return;
+    struct dx_admin_reply *reply = calloc(1, sizeof *reply);
+    if (!reply) {
+        send_text(r, 503, "text/plain", DX_SLICE("out of memory\n"));
+        return;
+    }
+    DX_MAGIC_SET(reply, REPLY_MAGIC);
+    reply->request = r;
+    dx_list_push_tail(&a->replies, &reply->link);
+    a->owner.reload(a->owner.arg, reply);
+}
+
+static void on_other(struct evhttp_request *r, void *arg)
+{
+    DX_MAGIC_OK((struct dx_admin *)arg, ADMIN_MAGIC);
+    send_text(r, 404, "text/plain", DX_SLICE("there are GET /healthz, GET /status and POST /reload\n"));
+}
+
+void dx_admin_reply_send(struct dx_admin_reply *reply, enum dx_admin_result result, struct dx_slice text)
+{
+    static const struct {
+        int status;
+        const char *word;
+    } results[] = {
+        [DX_ADMIN_RELOADED] = {200, "reloaded"},
+        [DX_ADMIN_REFUSED] = {422, "refused"},
+        [DX_ADMIN_UNABLE] = {503, "unable"},
+    };
+    struct dx_text body;
+    DX_MAGIC_OK(reply, REPLY_MAGIC);
+    dx_text_init(&body);
+    dx_text_addf(&body, "{\"result\":\"%s\",\"text\":", results[result].word);
+    dx_text_add_json(&body, text);
+    dx_text_adds(&body, "}\n");
+    send_text(reply->request, results[result].status, "application/json", dx_slice_of(body.p, body.n));
+    dx_text_fini(&body);
+    dx_list_remove(&reply->link);
+    DX_MAGIC_CLEAR(reply);
+    free(reply);
+}
+
+static bool prepare(struct dx_admin *a, int listener)
+{
+    evhttp_set_allowed_methods(a->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_PUT |
+                                            EVHTTP_REQ_DELETE);
+    evhttp_set_max_headers_size(a->http, MAX_HEAD_BYTES);
+    evhttp_set_max_body_size(a->http, MAX_BODY_BYTES);
+    evhttp_set_timeout(a->http, IDLE_SECONDS);
+    evhttp_set_gencb(a->http, on_other, a);
+    return evhttp_set_cb(a->http, "/healthz", on_healthz, a) == 0 &&
+           evhttp_set_cb(a->http, "/status", on_status, a) == 0 &&
+           evhttp_set_cb(a->http, "/reload", on_reload, a) == 0 &&
+           evhttp_accept_socket(a->http, listener) == 0;
+}
+
+struct dx_admin *dx_admin_new(struct dx_loop *l, int listener, const struct dx_admin_owner *owner,
+                              struct dx_err *err)
+{
+    struct dx_admin *a = calloc(1, sizeof *a);
+    if (a) {
+        DX_MAGIC_SET(a, ADMIN_MAGIC);
+        a->owner = *owner;
+        dx_list_init(&a->replies);
+        a->http = evhttp_new(dx_loop_base(l));
+        if (a->http && prepare(a, listener))
+            return a;
+        dx_admin_free(&a);
+    }
+    dx_fd_close(&listener);
+    dx_err_set(err, "cannot start the admin endpoints: out of memory");
+    return NULL;
+}
+
+void dx_admin_free(struct dx_admin **admin)
+{
+    struct dx_admin *a = *admin;
+    if (!a)
+        return;
+    DX_MAGIC_OK(a, ADMIN_MAGIC);
+    DX_LIST_FOR_SAFE (link, &a->replies) {
+        struct dx_admin_reply *reply = DX_CONTAINER(link, struct dx_admin_reply, link);
+        dx_admin_reply_send(reply, DX_ADMIN_UNABLE, DX_SLICE("diplex is stopping"));
+    }
+    if (a->http)
+        evhttp_free(a->http);
+    DX_MAGIC_CLEAR(a);
+    free(a);
+    *admin = NULL;
+}

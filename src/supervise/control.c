@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of the control process, from top to bottom: read the file, open everything, start data, serve
+ * signals and letters, stop. What it owns is in struct control; the chapters beside this file work on it.
+ */
+#include "supervise/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "diplex/os/clock.h"
+#include "diplex/os/fd.h"
+#include "diplex/os/process.h"
+
+#define GRACE_MS 2000 /* for data to say STOPPED and to end, after shutdown_timeout */
+
+void control_end(struct control *c, int exit_code)
+{
+    c->exit_code = exit_code;
+    dx_loop_stop(c->loop);
+}
+
+unsigned control_workers(const struct dx_config *config)
+{
+    unsigned n = config->workers ? config->workers : dx_process_cores();
+    return n < DX_BOARD_WORKERS ? n : DX_BOARD_WORKERS;
+}
+
+/* ---- what data says ---- */
+
+static void log_ready(const struct control *c)
+{
+    struct dx_text listen;
+    dx_text_init(&listen);
+    for (size_t i = 0; i < c->now->listeners_n; i++)
+        dx_text_addf(&listen, "%s%s", i ? "," : "", c->now->listeners[i]->shown);
+    dx_log(DX_LOG_INFO, "ready", DX_KL("listen", dx_slice_of(listen.p, listen.n)),
+           DX_KI("workers", c->workers), DX_KI("pid", getpid()), DX_KI("data_pid", c->data),
+           DX_KS("file", c->now->source.name), DX_KI("pools", c->now->config->pools_n),
+           DX_KI("routes", c->now->config->routes_n), DX_KS("admin", c->admin_path ? c->admin_path : "off"),
+           DX_KS("version", DIPLEX_VERSION));
+    dx_text_fini(&listen);
+}
+
+void control_on_ready(struct control *c, uint64_t generation)
+{
+    if (c->next && generation == c->next->generation) {
+        reload_on_ready(c);
+        return;
+    }
+    if (generation != c->now->generation || c->data_ready || c->stopping)
+        return;
+    c->data_ready = true;
+    if (!c->ever_ready) {
+        c->ever_ready = true;
+        log_ready(c);
+        notify_state("READY=1");
+    } else {
+        dx_log(DX_LOG_INFO, "data_ready", DX_KI("pid", c->data), DX_KI("generation", generation),
+               DX_KI("after_ms", (dx_clock_us() - c->data_started_us) / 1000));
+    }
+    reload_run_queued(c);
+}
+
+void control_on_refused(struct control *c, uint64_t generation, const char *why)
+{
+    if (c->next && generation == c->next->generation) {
+        reload_fail(c, why);
+        reload_run_queued(c);
+        return;
+    }
+    /* It refuses what is in force: it cannot serve at all. */
+    dx_log(DX_LOG_ERROR, "data_refused", DX_KS("why", why), DX_KI("generation", generation));
+    if (!c->ever_ready)
+        control_end(c, 1);
+    else
+        child_kill(c);
+}
+
+void control_on_data_ended(struct control *c)
+{
+    if (c->stopping) {
+        control_end(c, c->killed ? 1 : 0);
+        return;
+    }
+    if (c->next)
+        reload_fail(c, "the data process ended while it took the new configuration");
+    reload_run_queued(c);
+}
+
+static void on_news(struct dx_watch *w, unsigned what)
+{
+    struct control *c = DX_CONTAINER(w, struct control, news_watch);
+    uint64_t count;
+    (void)what;
+    if (read(c->news, &count, sizeof count) == (ssize_t)sizeof count)
+        pools_news(c);
+}
+
+/* ---- signals ---- */
+
+static void on_grace(struct dx_timer *t)
+{
+    struct control *c = DX_CONTAINER(t, struct control, grace);
+    dx_log(DX_LOG_ERROR, "data_killed", DX_KI("pid", c->data), DX_KS("why", "it did not stop in time"));
+    c->killed = true;
+    child_kill(c);
+}
+
+static void stop(struct control *c, int number)
+{
+    uint64_t timeout_ms = c->now->config->shutdown_timeout;
+    c->stopping = true;
+    dx_log(DX_LOG_INFO, "stopping", DX_KS("signal", number == SIGTERM ? "SIGTERM" : "SIGINT"),
+           DX_KI("timeout_ms", timeout_ms));
+    notify_state("STOPPING=1");
+    reload_cancel(c, "diplex is stopping");
+    dx_timer_clear(&c->respawn);
+    listeners_close(c->now);
+    if (c->next)
+        listeners_close(c->next);
+    if (c->data < 0) {
+        control_end(c, 0);
+        return;
+    }
+    letters_send(c, &(struct dx_letter){.type = DX_LETTER_STOP, .number = timeout_ms, .fd = -1});
+    c->grace.on_due = on_grace;
+    dx_timer_set(c->loop, &c->grace, timeout_ms + GRACE_MS);
+}
+
+static void on_stop_signal(struct dx_signal *s, int number)
+{
+    struct control *c = number == SIGTERM ? DX_CONTAINER(s, struct control, on_term)
+                                          : DX_CONTAINER(s, struct control, on_int);
+    if (!c->stopping) {
+        stop(c, number);
+        return;
+    }
+    dx_log(DX_LOG_WARN, "data_killed", DX_KI("pid", c->data), DX_KS("why", "a second signal"));
+    c->killed = true;
+    child_kill(c);
+}
+
+static void on_hup(struct dx_signal *s, int number)
+{
+    (void)number;
+    reload_ask(DX_CONTAINER(s, struct control, on_hup), NULL);
+}
+
+static void on_child(struct dx_signal *s, int number)
+{
+    (void)number;
+    child_reap(DX_CONTAINER(s, struct control, on_child));
+}
+
+static bool start_signals(struct control *c, struct dx_err *err)
+{
+    c->on_term.on_signal = on_stop_signal;
+    c->on_int.on_signal = on_stop_signal;
+    c->on_hup.on_signal = on_hup;
+    c->on_child.on_signal = on_child;
+    if (dx_signal_start(c->loop, &c->on_term, SIGTERM) && dx_signal_start(c->loop, &c->on_int, SIGINT) &&
+        dx_signal_start(c->loop, &c->on_hup, SIGHUP) && dx_signal_start(c->loop, &c->on_child, SIGCHLD))
+        return true;
+    return dx_err_set(err, "cannot watch signals");
+}
+
+/* ---- start ---- */
+
+static char *dup_or_null(const char *s) { return s ? dx_slice_dup(dx_slice_str(s)) : NULL; }
+
+/* What a reload cannot change is settled here, once. */
+static bool settle(struct control *c, struct dx_err *err)
+{
+    const struct dx_config *config = c->now->config;
+    c->workers = control_workers(config);
+    c->user = dup_or_null(config->user);
+    c->admin_path = dup_or_null(config->admin);
+    if ((config->user && !c->user) || (config->admin && !c->admin_path))
+        return dx_err_set(err, "out of memory");
+    return true;
+}
+
+static bool start_machines(struct control *c, struct dx_err *err)
+{
+    c->loop = dx_loop_new();
+    c->news = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (!c->loop || c->news < 0)
+        return dx_err_sys(err, "cannot start the event loop");
+    c->board = dx_board_new(c->workers, err);
+    c->fetcher = c->board ? dx_fetcher_new(c->loop, err) : NULL;
+    if (!c->fetcher)
+        return false;
+    c->health = dx_health_new(c->loop, c->board, c->fetcher);
+    c->resolver = dx_resolver_new(c->loop, c->board, pools_on_change, c);
+    if (!c->health || !c->resolver)
+        return dx_err_set(err, "out of memory");
+    c->news_watch.on_event = on_news;
+    if (!dx_watch_start_level(c->loop, &c->news_watch, c->news))
+        return dx_err_sys(err, "cannot watch the workers' news");
+    return start_signals(c, err);
+}
+
+static bool start(struct control *c, struct dx_err *err)
+{
+    dx_log_set_level(c->now->config->log_level);
+    uint64_t descriptors = dx_fd_raise_limit();
+    dx_log(DX_LOG_DEBUG, "starting", DX_KI("descriptors", descriptors));
+    return settle(c, err) && start_machines(c, err) && door_open(c, err) &&
+           listeners_open(c->now, NULL, c->workers, err) && pools_watch(c, c->now, err);
+}
+
+/* Its end is waited for, so that nobody finds the port taken after we are gone. */
+static void end_child(struct control *c)
+{
+    if (c->data <= 0)
+        return;
+    child_kill(c);
+    while (waitpid(c->data, NULL, 0) < 0 && errno == EINTR)
+        continue;
+}
+
+static void control_free(struct control *c)
+{
+    if (c->loop) {
+        letters_close(c);
+        dx_timer_clear(&c->respawn);
+        dx_timer_clear(&c->grace);
+        dx_watch_stop(&c->news_watch);
+        dx_signal_stop(&c->on_term);
+        dx_signal_stop(&c->on_int);
+        dx_signal_stop(&c->on_hup);
+        dx_signal_stop(&c->on_child);
+    }
+    door_close(c);
+    end_child(c);
+    dx_resolver_free(&c->resolver);
+    dx_health_free(&c->health);
+    dx_fetcher_free(&c->fetcher);
+    plan_free(&c->next);
+    plan_free(&c->now);
+    dx_board_free(&c->board);
+    dx_loop_free(&c->loop);
+    dx_fd_close(&c->news);
+    free(c->user);
+    free(c->admin_path);
+    DX_MAGIC_CLEAR(c);
+    free(c);
+}
+
+int dx_control_run(const char *file)
+{
+    struct dx_err err = {{0}};
+    struct dx_text report;
+    struct control *c = calloc(1, sizeof *c);
+    if (!c)
+        return 1;
+    DX_MAGIC_SET(c, CONTROL_MAGIC);
+    c->file = file;
+    c->data = c->news = c->letters.end = -1;
+    c->started_us = dx_clock_us();
+    dx_log_set_source("control");
+    dx_text_init(&report);
+    c->now = plan_read(file, &report, &err);
+    if (!c->now) {
+        fputs(report.p ? report.p : err.text, stderr);
+        c->exit_code = 2;
+    } else {
+        c->now->generation = ++c->generations;
+        c->exit_code = 1;
+        if (start(c, &err)) {
+            child_start(c);
+            dx_loop_run(c->loop);
+            dx_log(DX_LOG_INFO, "stopped", DX_KI("code", c->exit_code));
+        } else {
+            fprintf(stderr, "diplex: %s\n", err.text);
+        }
+    }
+    int exit_code = c->exit_code;
+    dx_text_fini(&report);
+    control_free(c);
+    return exit_code;
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of the control house: one struct control, and the chapters that work on it. A plan is a
+ * configuration with all it needs: its text, its listening sockets, its pools on the board. There is one plan
+ * in force and, while a reload is under way, the next one.
+ */
+#ifndef SUPERVISE_CONTROL_H
+#define SUPERVISE_CONTROL_H
+
+#include <signal.h>
+
+#include "diplex/admin.h"
+#include "diplex/board.h"
+#include "diplex/config.h"
+#include "diplex/fetch.h"
+#include "diplex/health.h"
+#include "diplex/ipc.h"
+#include "diplex/loop.h"
+#include "diplex/resolve.h"
+#include "diplex/supervise.h"
+
+#define CONTROL_MAGIC 0x43545243u
+
+/* ---- listeners.c: shared by the plans that name them; the last one closes the sockets and the socket file
+ * ---- */
+
+struct listener {
+    unsigned refs;
+    char *text;                  /* as configured: its identity over reloads */
+    char shown[DX_ADDRESS_TEXT]; /* with the port that the kernel chose, if it was to choose */
+    struct dx_address address;
+    bool owns_file;
+    int *fds; /* one for each worker, or one for all */
+    unsigned fds_n;
+};
+
+struct plan {
+    uint64_t generation;
+    struct dx_control_source source;
+    struct dx_config *config;
+    struct listener **listeners;
+    size_t listeners_n;
+    struct watched {
+        uint32_t board;             /* DX_BOARD_NONE until it is on the board */
+        uint64_t failures;          /* connect failures and resets of its servers when last looked at */
+        struct dx_pool_config pool; /* with its health host decided */
+    } * pools;                      /* as many as config->pools_n */
+};
+
+/* Opens what `now` (may be NULL) does not have already. All or nothing. */
+bool listeners_open(struct plan *p, const struct plan *now, unsigned workers, struct dx_err *err) DX_CHECKED;
+void listeners_close(struct plan *p);
+void listeners_set_modes(const struct plan *p);
+
+/* ---- plan.c ---- */
+
+/* NULL with a report for a person: each fault of the file with its place, or one sentence. `first` is the
+ * first fault in one line. Neither sockets nor pools are touched. */
+struct plan *plan_read(const char *file, struct dx_text *report, struct dx_err *first) DX_CHECKED;
+void plan_free(struct plan **p);
+
+/* ---- letters.c ---- */
+
+struct letters {
+    int end; /* -1: no data process */
+    struct dx_watch watch;
+    struct dx_timer flush;
+    struct dx_link queue;
+};
+
+struct control;
+void letters_open(struct control *c, int end);
+void letters_close(struct control *c);
+void letters_receive(struct control *c); /* all that wait */
+void letters_send(struct control *c, const struct dx_letter *l);
+/* The descriptors and the text of a plan; listeners that `now` shares are not sent again. */
+bool letters_send_plan(struct control *c, const struct plan *p, bool with_shared) DX_CHECKED;
+
+/* ---- control.c ---- */
+
+#define REPLIES 8
+
+struct replies {
+    struct dx_admin_reply *at[REPLIES];
+    size_t n;
+};
+
+struct control {
+    uint32_t magic;
+    const char *file; /* as given on the command line; NULL: the default search at each reload */
+    int exit_code;
+    uint64_t started_us;
+    unsigned workers;
+    char *user, *admin_path; /* as started: what a reload cannot change */
+
+    struct dx_loop *loop;
+    struct dx_board *board;
+    struct dx_fetcher *fetcher;
+    struct dx_health *health;
+    struct dx_resolver *resolver;
+    struct dx_admin *admin;
+    struct dx_signal on_term, on_int, on_hup, on_child;
+
+    struct plan *now, *next;
+    const struct plan *on_board; /* the plan whose pools the board shows */
+    uint64_t generations;        /* given out so far */
+    unsigned reloads;
+    struct replies asked, queued; /* who waits for the reload under way; for the one after it */
+    bool reload_queued;
+    const char **listen_shown; /* for the facts */
+
+    struct letters letters;
+    pid_t data;      /* -1: none runs */
+    bool data_ready; /* it serves the plan in force */
+    bool ever_ready;
+    uint64_t data_started_us;
+    unsigned quick_deaths; /* in a row */
+    unsigned early_deaths; /* before the first READY */
+    struct dx_timer respawn;
+    int news; /* eventfd */
+    struct dx_watch news_watch;
+
+    bool stopping, killed;
+    struct dx_timer grace;
+};
+
+void control_end(struct control *c, int exit_code);       /* leaves the loop */
+unsigned control_workers(const struct dx_config *config); /* `auto` made a number */
+/* Letters from data and its end, as they mean something. */
+void control_on_ready(struct control *c, uint64_t generation);
+void control_on_refused(struct control *c, uint64_t generation, const char *why);
+void control_on_data_ended(struct control *c);
+
+/* ---- child.c ---- */
+
+void child_start(struct control *c);
+void child_reap(struct control *c); /* every child that ended; PID 1 gets strangers too */
+void child_kill(struct control *c);
+
+/* ---- reload.c ---- */
+
+void reload_ask(struct control *c, struct dx_admin_reply *reply); /* reply NULL: a signal asks */
+void reload_on_ready(struct control *c);                          /* data serves the next plan */
+void reload_fail(struct control *c, const char *why);             /* back to the plan in force */
+void reload_run_queued(struct control *c);
+void reload_cancel(struct control *c, const char *why); /* whoever waits is told */
+
+/* ---- pools.c ---- */
+
+/* Puts the plan's pools on the board and has them resolved and probed. False: the board is full; call it
+ * again with the plan in force. */
+bool pools_watch(struct control *c, struct plan *p, struct dx_err *err) DX_CHECKED;
+/* Takes those off that `gone` has and `kept` has not. */
+void pools_forget(struct control *c, const struct plan *gone, const struct plan *kept);
+void pools_on_change(void *control, uint32_t board_pool);
+void pools_news(struct control *c);
+
+/* ---- door.c: the admin socket ---- */
+
+bool door_open(struct control *c, struct dx_err *err) DX_CHECKED;
+void door_close(struct control *c);
+
+/* ---- notify.c: tells systemd, when it asked to be told ---- */
+
+void notify_state(const char *state);
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Letters to and from data. Control never waits for data: letters that the pipe does not take at once wait in
+ * a queue, with descriptors of their own, and are tried again a moment later, in order.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "diplex/os/fd.h"
+#include "supervise/control.h"
+
+#define RETRY_MS 5
+
+struct queued_letter {
+    struct dx_link link;
+    struct dx_letter letter; /* fd is owned */
+};
+
+static void drop(struct queued_letter *q)
+{
+    dx_fd_close(&q->letter.fd);
+    free(q);
+}
+
+static struct control *control_of(struct letters *l) { return DX_CONTAINER(l, struct control, letters); }
+
+static void on_flush(struct dx_timer *t)
+{
+    struct letters *l = DX_CONTAINER(t, struct letters, flush);
+    DX_LIST_FOR_SAFE (link, &l->queue) {
+        struct queued_letter *q = DX_CONTAINER(link, struct queued_letter, link);
+        if (!dx_ipc_send(l->end, &q->letter) && errno == EAGAIN) {
+            dx_timer_set(control_of(l)->loop, t, RETRY_MS);
+            return;
+        }
+        /* Any other failure means that data is ending: SIGCHLD tells the rest. */
+        dx_list_remove(&q->link);
+        drop(q);
+    }
+}
+
+static void on_readable(struct dx_watch *w, unsigned what)
+{
+    (void)what;
+    letters_receive(control_of(DX_CONTAINER(w, struct letters, watch)));
+}
+
+void letters_open(struct control *c, int end)
+{
+    struct letters *l = &c->letters;
+    l->end = end;
+    dx_list_init(&l->queue);
+    l->flush.on_due = on_flush;
+    l->watch.on_event = on_readable;
+    if (!dx_watch_start_level(c->loop, &l->watch, end))
+        dx_log(DX_LOG_ERROR, "letters_failed", DX_KS("error", strerror(errno)));
+}
+
+void letters_close(struct control *c)
+{
+    struct letters *l = &c->letters;
+    if (l->end < 0)
+        return;
+    dx_watch_stop(&l->watch);
+    dx_timer_clear(&l->flush);
+    struct dx_link *link;
+    while ((link = dx_list_pop_head(&l->queue)) != NULL)
+        drop(DX_CONTAINER(link, struct queued_letter, link));
+    dx_fd_close(&l->end);
+}
+
+void letters_receive(struct control *c)
+{
+    struct dx_letter letter;
+    enum dx_ipc got = DX_IPC_NOTHING;
+    while (c->letters.end >= 0 && (got = dx_ipc_receive(c->letters.end, &letter)) == DX_IPC_LETTER) {
+        dx_fd_close(&letter.fd); /* data sends none */
+        switch (letter.type) {
+        case DX_LETTER_READY:
+            control_on_ready(c, letter.number);
+            break;
+        case DX_LETTER_REFUSED:
+            control_on_refused(c, letter.number, letter.text);
+            break;
+        case DX_LETTER_STOPPED:
+            dx_log(DX_LOG_INFO, "drained", DX_KI("cut_off", letter.number));
+            break;
+        case DX_LETTER_BOARD:
+        case DX_LETTER_NEWS:
+        case DX_LETTER_LISTEN:
+        case DX_LETTER_CONFIG:
+        case DX_LETTER_STOP:
+            dx_log(DX_LOG_ERROR, "letter_unexpected", DX_KI("type", letter.type));
+            break;
+        }
+    }
+    if (got == DX_IPC_CLOSED || got == DX_IPC_ERROR)
+        dx_watch_stop(&c->letters.watch); /* SIGCHLD follows; until then it would be readable for ever */
+}
+
+static bool letters_queue(struct control *c, const struct dx_letter *letter)
+{
+    struct queued_letter *q = calloc(1, sizeof *q);
+    if (!q)
+        return false;
+    q->letter = *letter;
+    if (letter->fd >= 0)
+        q->letter.fd = fcntl(letter->fd, F_DUPFD_CLOEXEC, 0);
+    if (letter->fd >= 0 && q->letter.fd < 0) {
+        free(q);
+        return false;
+    }
+    dx_list_push_tail(&c->letters.queue, &q->link);
+    dx_timer_set(c->loop, &c->letters.flush, RETRY_MS);
+    return true;
+}
+
+void letters_send(struct control *c, const struct dx_letter *letter)
+{
+    if (c->letters.end < 0)
+        return;
+    bool waiting = !dx_list_empty(&c->letters.queue);
+    if (!waiting && (dx_ipc_send(c->letters.end, letter) || errno != EAGAIN))
+        return;
+    if (!letters_queue(c, letter)) {
+        /* Data without a letter would serve something else than control believes: it starts again with all of
+         * them. */
+        dx_log(DX_LOG_ERROR, "letter_lost", DX_KI("type", letter->type));
+        child_kill(c);
+    }
+}
+
+bool letters_send_plan(struct control *c, const struct plan *p, bool with_shared)
+{
+    struct dx_letter letter;
+    for (size_t i = 0; i < p->listeners_n; i++) {
+        const struct listener *l = p->listeners[i];
+        for (unsigned k = 0; k < l->fds_n && (with_shared || l->refs == 1); k++) {
+            letter = (struct dx_letter){.type = DX_LETTER_LISTEN, .fd = l->fds[k]};
+            letter.worker = dx_address_is_unix(&l->address) ? DX_LETTER_ANY : k;
+            snprintf(letter.text, sizeof letter.text, "%s", l->text);
+            letters_send(c, &letter);
+        }
+    }
+    letter = (struct dx_letter){.type = DX_LETTER_CONFIG, .number = p->generation, .fd = -1};
+    letter.fd = dx_fd_memory_file("diplex-config", dx_slice_of(p->source.text, p->source.n));
+    if (letter.fd < 0)
+        return false;
+    snprintf(letter.text, sizeof letter.text, "%s", p->source.name);
+    letters_send(c, &letter);
+    dx_fd_close(&letter.fd);
+    return true;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* A plan from a file: its text, the model of it, and what each pool's probes call the host. */
+#include <stdlib.h>
+
+#include "supervise/control.h"
+
+#define HOST_OF_NO_ROUTE "localhost"
+
+/*
+ * Django answers 400 to a Host that is not in ALLOWED_HOSTS, and a server's own name hardly ever is: a probe
+ * speaks as the first client of that pool would.
+ */
+static const char *health_host(const struct dx_config *config, unsigned pool)
+{
+    for (unsigned i = 0; i < config->routes_n; i++) {
+        const struct dx_route_config *route = &config->routes[i];
+        if (route->pool == pool && route->host[0] && !strchr(route->host, '*'))
+            return route->host;
+    }
+    return HOST_OF_NO_ROUTE;
+}
+
+static bool copy_pools(struct plan *p)
+{
+    p->pools = calloc(p->config->pools_n ? p->config->pools_n : 1, sizeof *p->pools);
+    if (!p->pools)
+        return false;
+    for (unsigned i = 0; i < p->config->pools_n; i++) {
+        struct watched *w = &p->pools[i];
+        w->board = DX_BOARD_NONE;
+        w->pool = p->config->pools[i];
+        if (!w->pool.health.host)
+            w->pool.health.host = health_host(p->config, i);
+    }
+    return true;
+}
+
+static void report_faults(const struct plan *p, const struct dx_config_faults *faults, struct dx_text *report,
+                          struct dx_err *first)
+{
+    dx_config_faults_print(faults, dx_slice_of(p->source.text, p->source.n), p->source.name, report);
+    if (faults->n == 0)
+        dx_err_set(first, "%s: out of memory", p->source.name);
+    else if (faults->at[0].line)
+        dx_err_set(first, "%s:%u:%u: %s", p->source.name, faults->at[0].line, faults->at[0].column,
+                   faults->at[0].text);
+    else
+        dx_err_set(first, "%s: %s", p->source.name, faults->at[0].text);
+}
+
+struct plan *plan_read(const char *file, struct dx_text *report, struct dx_err *first)
+{
+    struct dx_config_faults faults = {0};
+    struct plan *p = calloc(1, sizeof *p);
+    if (!p) {
+        dx_err_set(first, "out of memory");
+        goto sentence;
+    }
+    if (!dx_control_source_read(file, &p->source, first))
+        goto sentence;
+    p->config = dx_config_parse(dx_slice_of(p->source.text, p->source.n), p->source.name, dx_control_env,
+                                NULL, &faults);
+    if (!p->config)
+        report_faults(p, &faults, report, first);
+    dx_config_faults_fini(&faults);
+    if (!p->config)
+        goto out;
+    if (copy_pools(p))
+        return p;
+    dx_err_set(first, "out of memory");
+sentence:
+    dx_text_addf(report, "error: %s\n", first->text);
+out:
+    plan_free(&p);
+    return NULL;
+}
+
+void plan_free(struct plan **plan)
+{
+    struct plan *p = *plan;
+    if (!p)
+        return;
+    listeners_close(p);
+    free(p->pools);
+    dx_config_free(&p->config);
+    dx_control_source_fini(&p->source);
+    free(p);
+    *plan = NULL;
+}
