@@ -30,7 +30,7 @@ struct dx_fetch_request {
 };
 
 struct dx_fetcher *dx_fetcher_new(struct dx_loop *l, struct dx_err *err) DX_CHECKED;
-void dx_fetcher_free(struct dx_fetcher **f); /* cancels what runs */
+void dx_fetcher_free(struct dx_fetcher **f); /* cancels what runs; not from on_done */
 /* A GET, redirects not followed, body thrown away, no connection kept, no proxy from the environment. NULL:
  * out of memory. */
 struct dx_fetch *dx_fetch_start(struct dx_fetcher *f, const struct dx_fetch_request *r) DX_CHECKED;
