@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* Where clients come in and whom we believe: `listen` and `trusted_proxies`. */
+#include "config/reader.h"
+
+#include <stdlib.h>
+
+void dx_config_read_listen_address(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                                   void *base)
+{
+    struct dx_listen_config *l = base;
+    struct dx_slice text;
+    struct dx_address address;
+    uint64_t port = 0;
+    char bare[8] = ":";
+    if (!dx_config_text(r, v, s->key, &text))
+        return;
+    struct dx_slice full = text;
+    if (text.n <= 5 && dx_slice_to_u64(text, &port)) {
+        memcpy(bare + 1, text.p, text.n);
+        full = dx_slice_of(bare, text.n + 1);
+    }
+    bool relative = dx_slice_starts(text, DX_SLICE("unix:")) && !dx_slice_starts(text, DX_SLICE("unix:/"));
+    if (relative || !dx_address_parse(full, true, &address)) {
+        dx_config_fault(r, v,
+                        "'%.*s' is no address to listen on: write :8080, 127.0.0.1:8080, [::1]:8080 or unix:/path (of "
+                        "at most 107 bytes); no names",
+                        DX_SLICE_ARGS(text));
+        return;
+    }
+    l->text = dx_config_keep(r, text);
+    l->address = address;
+}
+
+static void read_one(struct dx_config_reader *r, struct dx_node *v, struct dx_listen_config *l)
+{
+    dx_config_read_defaults(r, SCOPE_LISTEN, DX_KIND_WSGI, l);
+    dx_config_read_group(r, SCOPE_LISTEN, v, v, l);
+    const struct dx_node *mode = dx_node_find(v, "mode");
+    if (mode && l->address.len && !dx_address_is_unix(&l->address))
+        dx_config_fault(r, mode, "'mode' is for Unix sockets: '%s' has no file", l->text);
+}
+
+static void check_twice(struct dx_config_reader *r, const struct dx_config *c, struct dx_node *const *items)
+{
+    for (unsigned i = 1; i < c->listen_n; i++) {
+        for (unsigned k = 0; k < i; k++) {
+            if (c->listen[i].address.len && dx_address_eq(&c->listen[i].address, &c->listen[k].address)) {
+                dx_config_fault(r, items[i], "'%s' is listened on already", c->listen[i].text);
+                break;
+            }
+        }
+    }
+}
+
+#define LISTEN_MAX 64u
+
+void dx_config_read_listens(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base)
+{
+    struct dx_config *c = base;
+    struct dx_node *only[1] = {v}, **items = v->kind == DX_NODE_LIST ? v->items : only;
+    size_t n = v->kind == DX_NODE_LIST ? v->n : 1;
+    unsigned *lines = r->lines;
+    if (n == 0 || n > LISTEN_MAX) {
+        dx_config_fault(r, v, "'%s' needs between 1 and %u addresses", s->key, LISTEN_MAX);
+        return;
+    }
+    struct dx_listen_config *list = dx_config_take(r, &r->own->arena, n, sizeof *list);
+    if (!list)
+        return;
+    r->lines = NULL;
+    for (size_t i = 0; i < n; i++)
+        read_one(r, items[i], &list[i]);
+    r->lines = lines;
+    c->listen = list;
+    c->listen_n = (unsigned)n;
+    check_twice(r, c, items);
+}
+
+static const struct word {
+    const char *word;
+    const char *networks; /* separated by spaces */
+} words[] = {
+    {"loopback", "127.0.0.0/8 ::1"},
+    {"private", "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 fc00::/7"},
+    {"unix", "unix"},
+};
+#define NETWORKS_OF_A_WORD 4u
+
+static void add_trusted(struct dx_config_reader *r, struct dx_config *c, struct dx_node *v, struct dx_slice text)
+{
+    struct dx_slice networks = {NULL, 0}, one = text;
+    for (size_t i = 0; i < DX_COUNT(words); i++) {
+        if (dx_slice_eq(text, dx_slice_str(words[i].word)))
+            networks = dx_slice_str(words[i].networks);
+    }
+    bool is_word = dx_config_next_word(&networks, &one);
+    do {
+        if (dx_cidr_parse(one, &c->trusted[c->trusted_n])) {
+            c->trusted_n++;
+            continue;
+        }
+        dx_config_fault(r, v,
+                        "'%.*s' is no network: write 10.0.0.0/8 (no bits behind the mask), 10.1.2.3, fd00::/8, loopback, "
+                        "private or unix",
+                        DX_SLICE_ARGS(text));
+        return;
+    } while (is_word && dx_config_next_word(&networks, &one));
+}
+
+void dx_config_read_trusted(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base)
+{
+    struct dx_config *c = base;
+    struct dx_node *only[1] = {v}, **items = v->kind == DX_NODE_LIST ? v->items : only;
+    size_t n = v->kind == DX_NODE_LIST ? v->n : 1;
+    struct dx_slice text;
+    c->trusted = dx_config_take(r, &r->own->arena, n * NETWORKS_OF_A_WORD + 1, sizeof *c->trusted);
+    r->own->trusted = dx_config_take(r, &r->own->arena, n + 1, sizeof(char *));
+    if (!c->trusted || !r->own->trusted)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        if (!dx_config_text(r, items[i], s->key, &text))
+            continue;
+        r->own->trusted[r->own->trusted_n++] = dx_config_keep(r, text);
+        add_trusted(r, c, items[i], text);
+    }
+}
