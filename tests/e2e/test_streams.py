@@ -2,6 +2,7 @@
 """Streams: each event at once, no time-out in silence, the server hears when a client leaves; WebSockets."""
 
 import base64
+import contextlib
 import json
 import os
 import struct
@@ -277,12 +278,12 @@ def test_a_tunnel_ends_when_either_side_ends(diplex, scripted):
 
 
 def test_many_websockets_at_once(front):
-    sockets = [socket_to(front) for _ in range(30)]
-    for number, socket in enumerate(sockets):
-        socket.send(f'message {number}')
-    for number, socket in enumerate(sockets):
-        assert socket.recv(5) == f'message {number}'
-        socket.close()
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket_to(front)) for _ in range(30)]
+        for number, socket in enumerate(sockets):
+            socket.send(f'message {number}')
+        for number, socket in enumerate(sockets):
+            assert socket.recv(5) == f'message {number}'
 
 
 def test_an_upgrade_sent_to_a_wsgi_pool_is_refused_clearly(diplex, scripted):

@@ -245,7 +245,7 @@ class ServerConnection:
         return request
 
     def read_request(self) -> Request | None:
-        """Read a request with its body, whichever way it is framed."""
+        """Read a request with its body, or what came of it, whichever way it is framed."""
         request = self.read_head()
         if request is None:
             return None
@@ -254,6 +254,8 @@ class ServerConnection:
             parser.receive_data(request.raw_head)
             parser.next_event()
             while not isinstance(event := self._next(parser), h11.EndOfMessage):
+                if event is None:
+                    return request
                 request.body += bytes(event.data)
             self._unread = parser.trailing_data[0]
             return request
@@ -271,7 +273,10 @@ class ServerConnection:
 
     def _next(self, parser: h11.Connection):
         while (event := parser.next_event()) is h11.NEED_DATA:
-            parser.receive_data(self.recv())
+            data = self.recv()
+            if not data:
+                return None
+            parser.receive_data(data)
         return event
 
     def send(self, data: bytes) -> None:
@@ -279,7 +284,10 @@ class ServerConnection:
             self.socket.sendall(data)
 
     def reply(self, body: bytes = b'ok', status: str = '200 OK', headers: str = '') -> None:
-        self.send(f'HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n'.encode() + body)
+        """Answer the last request; to HEAD with the head alone."""
+        head_only = bool(self.requests) and self.requests[-1].method == 'HEAD'
+        head = f'HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n'.encode()
+        self.send(head if head_only else head + body)
 
     def wait_for_close(self, seconds: float = PATIENCE) -> float | None:
         """Seconds until the peer closed, or None when it did not in time."""
