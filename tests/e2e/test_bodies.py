@@ -53,9 +53,9 @@ def test_an_empty_chunked_upload_has_length_zero(diplex, scripted):
     assert (server.requests[0].get('content-length'), server.requests[0].get('transfer-encoding')) == ('0', None)
 
 
-@pytest.mark.parametrize('size', [0, 1, 1023, 1024, 1025, 64 * 1024, 3_000_000])
+@pytest.mark.parametrize('size', [0, 1, 4095, 4096, 4097, 64 * 1024, 3_000_000])
 def test_bodies_around_the_size_of_the_memory_buffer(diplex, gunicorn, uvicorn, size):
-    site = diplex(two_pools(gunicorn(workers=2), uvicorn(), buffer={'memory': '1KB'}))
+    site = diplex(two_pools(gunicorn(workers=2), uvicorn(), buffer={'memory': '4KB'}))
     body = noise(size)
     for path in ('/api/upload/', '/async/upload/'):
         seen = site.ask('POST', path, RAW, body).json()
