@@ -48,7 +48,8 @@ struct dx_admin_owner {
 struct dx_admin *dx_admin_new(struct dx_loop *l, int listener, const struct dx_admin_owner *owner, struct dx_err *err) DX_CHECKED;
 void dx_admin_free(struct dx_admin **a); /* replies not yet given are dead; ends their connections */
 
-/* `text`: the detail, for a person: what changed only in part, or each fault. Fine when the one who asked has left. */
+/* `text`: with RELOADED the settings that need a restart ("workers user"), or nothing; else each fault, for a person. Fine when the one who
+ * asked has left. */
 void dx_admin_reply_send(struct dx_admin_reply *reply, enum dx_admin_result result, struct dx_slice text);
 
 /* The JSON document of GET /status. */

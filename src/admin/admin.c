@@ -111,21 +111,17 @@ static void on_other(struct evhttp_request *r, void *arg)
 
 void dx_admin_reply_send(struct dx_admin_reply *reply, enum dx_admin_result result, struct dx_slice text)
 {
-    static const struct {
-        int status;
-        const char *word;
-    } results[] = {
-        [DX_ADMIN_RELOADED] = {200, "reloaded"},
-        [DX_ADMIN_REFUSED] = {422, "refused"},
-        [DX_ADMIN_UNABLE] = {503, "unable"},
-    };
     struct dx_text body;
     DX_MAGIC_OK(reply, REPLY_MAGIC);
     dx_text_init(&body);
-    dx_text_addf(&body, "{\"result\":\"%s\",\"text\":", results[result].word);
-    dx_text_add_json(&body, text);
-    dx_text_adds(&body, "}\n");
-    send_text(reply->request, results[result].status, "application/json", dx_slice_of(body.p, body.n));
+    if (result == DX_ADMIN_RELOADED) {
+        dx_text_adds(&body, "{\"result\":\"reloaded\",\"after_restart\":");
+        dx_text_add_json(&body, text);
+        dx_text_adds(&body, "}\n");
+        send_text(reply->request, 200, "application/json", dx_slice_of(body.p, body.n));
+    } else {
+        send_text(reply->request, result == DX_ADMIN_REFUSED ? 422 : 503, "text/plain", text);
+    }
     dx_text_fini(&body);
     dx_list_remove(&reply->link);
     DX_MAGIC_CLEAR(reply);

@@ -74,11 +74,8 @@ static void commit(struct control *c)
            DX_KI("routes", c->now->config->routes_n));
     dx_text_init(&keys);
     find_unapplied(c, &keys);
-    if (keys.n) {
+    if (keys.n)
         dx_log(DX_LOG_WARN, "reload_partial", DX_KS("after_restart", keys.p + 1));
-        struct dx_slice sentence = DX_SLICE(": not changed, these need a restart");
-        dx_text_add(&keys, sentence);
-    }
     answer(&c->asked, DX_ADMIN_RELOADED, keys.n ? keys.p + 1 : "");
     dx_text_fini(&keys);
     if (c->data_ready)

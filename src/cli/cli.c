@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of subcommands, and the way from argv to one of them. */
+#include "cli/cli.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#include "diplex/worker.h"
+
+#define DATA_LETTERS_FD 3 /* where control puts its end of the letters */
+
+#define FILE_HELP                                                               \
+    "  -c, --config FILE   the configuration; without it ./diplex.yaml, then\n" \
+    "                      /etc/diplex/diplex.yaml, then the built-in one\n"
+#define ADMIN_HELP "  -a, --admin PATH    the admin socket, instead of the one in the configuration\n"
+
+static int run(const struct cli_options *o) { return dx_control_run(o->file); }
+
+/* A terminal sends its signals to the whole group: control alone decides what they mean. */
+static int data(const struct cli_options *o)
+{
+    (void)o;
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    return dx_data_run(DATA_LETTERS_FD);
+}
+
+static int version(const struct cli_options *o)
+{
+    (void)o;
+    puts("diplex " DIPLEX_VERSION);
+    return CLI_OK;
+}
+
+static int help(const struct cli_options *o)
+{
+    const struct cli_command *c = o->rest_n ? cli_command_find(o->rest[0]) : NULL;
+    if (o->rest_n && !c)
+        return cli_unknown(o->rest[0]);
+    cli_help(c);
+    return CLI_OK;
+}
+
+static int manual(const struct cli_options *o)
+{
+    struct dx_text text;
+    (void)o;
+    dx_text_init(&text);
+    dx_config_manual(&text);
+    cli_print(&text);
+    return CLI_OK;
+}
+
+static int schema(const struct cli_options *o)
+{
+    struct dx_text text;
+    (void)o;
+    dx_text_init(&text);
+    dx_config_schema(&text);
+    cli_print(&text);
+    return CLI_OK;
+}
+
+static const struct cli_command commands[] = {
+    {"run", "c", 0, 0, run, "[-c FILE]", "serve; also what `diplex` alone does",
+     FILE_HELP "\n"
+               "SIGTERM and SIGINT stop it, running requests may finish; a second one stops it at once.\n"
+               "SIGHUP reads the file again.\n"},
+    {"check", "cq", 0, 0, cli_check, "[-c FILE] [-q]", "check a configuration and print what is in force",
+     FILE_HELP "  -q, --quiet         print faults only\n"},
+    {"explain", "cHf", 2, 2, cli_explain, "METHOD URL [-c FILE] [-H FIELD]... [-f IP]",
+     "say where a request would go, and why",
+     FILE_HELP "  -H, --header FIELD  a header field of the request, 'Name: value'; may be repeated\n"
+               "  -f, --from IP       the client's address, or `unix`; 127.0.0.1 without it\n"
+               "\n"
+               "URL is http://host[:port]/path, or /path alone. Nothing is sent. Exit code 1: diplex itself "
+               "would refuse.\n"},
+    {"healthcheck", "ca", 0, 0, cli_healthcheck, "[-c FILE] [-a PATH]",
+     "exit 0 when the running diplex serves", FILE_HELP ADMIN_HELP},
+    {"reload", "ca", 0, 0, cli_reload, "[-c FILE] [-a PATH]",
+     "make the running diplex read its file again, and wait for it",
+     FILE_HELP ADMIN_HELP
+     "\n"
+     "The running diplex reads the file it was started with. Exit code 2: it is faulty, nothing has\n"
+     "changed, the faults are printed; 1: nothing answers.\n"},
+    {"status", "ca", 0, 0, cli_status, "[-c FILE] [-a PATH]",
+     "print what the running diplex says of itself, as JSON", FILE_HELP ADMIN_HELP},
+    {"version", "", 0, 0, version, "", "print the version", ""},
+    {"help", "", 0, 1, help, "[COMMAND]", "print this, or the help of one command", ""},
+    {"manual", "", 0, 0, manual, "", NULL, "Prints docs/configuration.md.\n"},
+    {"schema", "", 0, 0, schema, "", NULL, "Prints config/diplex.schema.json.\n"},
+    {"data", "", 0, 0, data, "", NULL, "The data process; started by `diplex run` only.\n"},
+};
+
+const struct cli_command *cli_command_find(const char *name)
+{
+    for (size_t i = 0; i < DX_COUNT(commands); i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+void cli_help(const struct cli_command *c)
+{
+    if (c) {
+        printf("usage: diplex %s%s%s\n%s%s", c->name, c->usage[0] ? " " : "", c->usage,
+               c->help[0] ? "\n" : "", c->help);
+        return;
+    }
+    puts("usage: diplex [COMMAND] [OPTIONS]\n\nOne port, two Djangos: sends requests to gunicorn and uvicorn "
+         "by their path.\n");
+    for (size_t i = 0; i < DX_COUNT(commands); i++)
+        if (commands[i].sentence)
+            printf("  %-12s %s\n", commands[i].name, commands[i].sentence);
+    puts("\n`diplex help COMMAND` says more. Exit codes: 0 done, 1 it failed, 2 usage or configuration.");
+}
+
+/* ---- did you mean ---- */
+
+/* How many letters have to be changed, added, or left out, counted along one row. */
+static size_t edits(const char *a, const char *b)
+{
+    size_t row[32], n = strlen(b);
+    if (n >= DX_COUNT(row))
+        return n;
+    for (size_t j = 0; j <= n; j++)
+        row[j] = j;
+    for (size_t i = 0; a[i]; i++) {
+        size_t diagonal = row[0];
+        row[0] = i + 1;
+        for (size_t j = 1; j <= n; j++) {
+            size_t changed = diagonal + (a[i] != b[j - 1]);
+            diagonal = row[j];
+            size_t other = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
+            row[j] = changed < other ? changed : other;
+        }
+    }
+    return row[n];
+}
+
+int cli_unknown(const char *word)
+{
+    const char *near = NULL;
+    size_t best = strlen(word) / 2 + 1; /* half of it has to be right */
+    for (size_t i = 0; i < DX_COUNT(commands); i++) {
+        size_t distance = commands[i].sentence ? edits(word, commands[i].name) : best;
+        if (distance < best) {
+            best = distance;
+            near = commands[i].name;
+        }
+    }
+    fprintf(stderr, "diplex: there is no command \"%s\"", word);
+    if (near)
+        fprintf(stderr, "; did you mean \"%s\"?\n", near);
+    else
+        fputs("; `diplex help` lists them\n", stderr);
+    return CLI_USAGE;
+}
+
+int dx_cli_run(int argc, char **argv)
+{
+    struct cli_options options;
+    int exit_code = CLI_OK;
+    const struct cli_command *c = cli_command_find("run");
+    const char *first = argc > 1 ? argv[1] : "";
+    if (strcmp(first, "--version") == 0 || strcmp(first, "-V") == 0)
+        return version(NULL);
+    if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0) {
+        cli_help(NULL);
+        return CLI_OK;
+    }
+    if (first[0] && first[0] != '-') {
+        c = cli_command_find(first);
+        if (!c)
+            return cli_unknown(first);
+        argc--;
+        argv++;
+    }
+    if (argc < 1 || !c)
+        return CLI_USAGE;
+    return cli_options_parse(c, argc, argv, &options, &exit_code) ? c->run(&options) : exit_code;
+}

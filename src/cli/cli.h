@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of the command line: the table of subcommands and what they share. */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include "diplex/cli.h"
+#include "diplex/config.h"
+#include "diplex/supervise.h"
+
+enum { CLI_OK, CLI_FAILED, CLI_USAGE };
+
+#define CLI_FIELDS_MAX 64
+
+/* All options there are; a command takes those that its row names. */
+struct cli_options {
+    const char *file, *admin, *from;
+    bool quiet;
+    const char *fields[CLI_FIELDS_MAX];
+    unsigned fields_n;
+    char **rest; /* what is no option */
+    int rest_n;
+};
+
+struct cli_command {
+    const char *name;
+    const char *options; /* their letters */
+    int rest_min, rest_max;
+    int (*run)(const struct cli_options *o);
+    const char *usage, *sentence; /* sentence NULL: not listed in the help */
+    const char *help;
+};
+
+const struct cli_command *cli_command_find(const char *name);
+void cli_help(const struct cli_command *c); /* NULL: of the program */
+/* "unknown command" with the nearest one. */
+int cli_unknown(const char *word);
+
+/* True: go on. False: *exit_code says how it ended (0 after --help). */
+bool cli_options_parse(const struct cli_command *c, int argc, char **argv, struct cli_options *out,
+                       int *exit_code) DX_CHECKED;
+
+/* A configuration and the text it came from. With faults these are printed to standard error. */
+struct cli_loaded {
+    struct dx_control_source source;
+    struct dx_config *config;
+};
+bool cli_load(const char *file, struct cli_loaded *out, struct dx_text *faults) DX_CHECKED;
+void cli_loaded_fini(struct cli_loaded *l);
+void cli_print(struct dx_text *t); /* to standard output, and frees it */
+
+int cli_check(const struct cli_options *o);
+int cli_explain(const struct cli_options *o);
+int cli_healthcheck(const struct cli_options *o);
+int cli_reload(const struct cli_options *o);
+int cli_status(const struct cli_options *o);
+
+#endif
