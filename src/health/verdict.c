@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/* The rules drawn in verdict.h. Pure: every fact is brought by the caller, time included. */
+#include "health/verdict.h"
+
+#define FAST_MS 1000u /* between probes of a server that is not UP */
+#define SPREAD_PARTS                                                                                       \
+    10u                  /* a delay varies by a tenth, so that probes of many servers do not march in step \
+                          */
+#define EXPECT_FROM 200u /* what is healthy when nothing is said */
+#define EXPECT_TO   399u
+
+static void set_state(struct dx_verdict *v, enum dx_server_state state, enum dx_down_reason why)
+{
+    DX_ASSERT((state == DX_SERVER_DOWN) == (why != DX_WHY_NONE));
+    v->state = state;
+    v->why = why;
+}
+
+void verdict_init(struct dx_verdict *v, const struct dx_pool_config *pool, const struct verdict_cells *cells,
+                  uint64_t now_ms)
+{
+    *v = (struct dx_verdict){.began_ms = now_ms, .seen = *cells};
+    set_state(v, pool->health.enabled ? DX_SERVER_STARTING : DX_SERVER_UP, DX_WHY_NONE);
+}
+
+void verdict_adapt(struct dx_verdict *v, const struct dx_pool_config *pool)
+{
+    bool by_probe_only = v->state == DX_SERVER_STARTING || v->why == DX_WHY_PROBE;
+    if (pool->health.enabled)
+        return;
+    v->failures_in_row = v->successes_in_row = 0;
+    if (by_probe_only)
+        set_state(v, DX_SERVER_UP, DX_WHY_NONE);
+}
+
+/* --- probes --- */
+
+/* Has the server answered a real request lately, this one and not one that had its place on the board before?
+ */
+static bool answers_are_fresh(const struct dx_verdict *v, const struct dx_health_config *h,
+                              const struct verdict_cells *cells, uint64_t now_ms)
+{
+    uint64_t two_intervals = 2 * h->interval, one_and_timeout = h->interval + h->timeout;
+    uint64_t window = two_intervals > one_and_timeout ? two_intervals : one_and_timeout;
+    if (cells->last_answer_ms == 0 || cells->last_answer_ms < v->began_ms)
+        return false;
+    return now_ms < cells->last_answer_ms || now_ms - cells->last_answer_ms <= window;
+}
+
+bool verdict_skips_probe(struct dx_verdict *v, const struct dx_pool_config *pool,
+                         const struct verdict_cells *cells, uint64_t now_ms)
+{
+    if (pool->kind != DX_KIND_WSGI || v->state != DX_SERVER_UP || cells->active == 0)
+        return false;
+    if (!answers_are_fresh(v, &pool->health, cells, now_ms))
+        return false;
+    v->failures_in_row = 0;
+    return true;
+}
+
+/* A probe that got no answer in time while requests run: it waits behind them. All of a wsgi server's workers
+ * may be held by long views, and that it says nothing then is what it was built for; an asgi server must show
+ * that it still answers somebody. */
+static bool is_merely_busy(const struct dx_verdict *v, const struct dx_pool_config *pool,
+                           const struct verdict_cells *cells, uint64_t now_ms)
+{
+    if (cells->active == 0)
+        return false;
+    return pool->kind == DX_KIND_WSGI || answers_are_fresh(v, &pool->health, cells, now_ms);
+}
+
+static void probe_failed(struct dx_verdict *v, const struct dx_pool_config *pool, uint64_t now_ms)
+{
+    v->successes_in_row = 0;
+    if (!v->ever_succeeded && now_ms - v->began_ms < pool->health.start_period)
+        return;
+    v->failures_in_row++;
+    if (v->failures_in_row >= pool->health.retries)
+        set_state(v, DX_SERVER_DOWN, DX_WHY_PROBE);
+}
+
+void verdict_probed(struct dx_verdict *v, const struct dx_pool_config *pool,
+                    const struct verdict_cells *cells, uint64_t now_ms, struct verdict_probe probe)
+{
+    if (!probe.ok) {
+        if (!probe.timed_out || !is_merely_busy(v, pool, cells, now_ms))
+            probe_failed(v, pool, now_ms);
+        return;
+    }
+    v->failures_in_row = 0;
+    v->successes_in_row++;
+    v->ever_succeeded = true;
+    if (v->state == DX_SERVER_UP)
+        return;
+    v->samples_n = 0;
+    set_state(v, DX_SERVER_UP, DX_WHY_NONE);
+}
+
+uint64_t verdict_probe_delay_ms(const struct dx_verdict *v, const struct dx_pool_config *pool,
+                                uint64_t random)
+{
+    uint64_t delay = pool->health.interval;
+    if (v->state != DX_SERVER_UP && delay > FAST_MS)
+        delay = FAST_MS;
+    uint64_t spread = delay / SPREAD_PARTS;
+    return spread ? delay - spread / 2 + random % spread : delay;
+}
+
+bool verdict_expects(const struct dx_health_config *health, unsigned status)
+{
+    for (unsigned i = 0; i < health->expect_n; i++) {
+        if (status >= health->expect[i].from && status <= health->expect[i].to)
+            return true;
+    }
+    return health->expect_n == 0 && status >= EXPECT_FROM && status <= EXPECT_TO;
+}
+
+/* --- passive signs --- */
+
+static void samples_forget(struct dx_verdict *v, uint64_t before_ms)
+{
+    unsigned old = 0;
+    while (old < v->samples_n && v->samples[old].at_ms < before_ms)
+        old++;
+    v->samples_n -= old;
+    for (unsigned i = 0; i < v->samples_n; i++)
+        v->samples[i] = v->samples[i + old];
+}
+
+/* When there is no room, the youngest sample takes it in: it is forgotten a little early, which errs on the
+ * server's side. */
+static void samples_add(struct dx_verdict *v, uint64_t now_ms, uint64_t trouble)
+{
+    if (v->samples_n == VERDICT_SAMPLES) {
+        v->samples[VERDICT_SAMPLES - 1].trouble += trouble;
+        return;
+    }
+    v->samples[v->samples_n].at_ms = now_ms;
+    v->samples[v->samples_n].trouble = trouble;
+    v->samples_n++;
+}
+
+/* Notes how much trouble is new since the last look. After an answer we start again; of what happened between
+ * two looks with an answer among it, only the newest failure is known to have come later. */
+static void trouble_note(struct dx_verdict *v, const struct verdict_cells *cells, uint64_t now_ms)
+{
+    uint64_t grown = cells->trouble > v->seen.trouble ? cells->trouble - v->seen.trouble : 0;
+    if (cells->responses != v->seen.responses) {
+        v->samples_n = 0;
+        grown = grown && cells->last_failure_ms > cells->last_answer_ms ? 1 : 0;
+    }
+    v->seen = *cells;
+    if (grown)
+        samples_add(v, now_ms, grown);
+}
+
+static uint64_t trouble_within(struct dx_verdict *v, uint64_t now_ms, uint64_t within)
+{
+    uint64_t sum = 0;
+    samples_forget(v, now_ms > within ? now_ms - within : 0);
+    for (unsigned i = 0; i < v->samples_n; i++)
+        sum += v->samples[i].trouble;
+    return sum;
+}
+
+void verdict_look(struct dx_verdict *v, const struct dx_pool_config *pool, const struct verdict_cells *cells,
+                  uint64_t now_ms, unsigned others_up)
+{
+    trouble_note(v, cells, now_ms);
+    if (v->why == DX_WHY_PASSIVE && !pool->health.enabled && now_ms - v->ejected_ms >= pool->eject.lasts) {
+        v->samples_n = 0;
+        set_state(v, DX_SERVER_UP, DX_WHY_NONE);
+        return;
+    }
+    if (pool->eject.failures == 0 || v->state != DX_SERVER_UP || others_up == 0)
+        return;
+    if (trouble_within(v, now_ms, pool->eject.within) < pool->eject.failures)
+        return;
+    v->ejected_ms = now_ms;
+    v->samples_n = 0;
+    set_state(v, DX_SERVER_DOWN, DX_WHY_PASSIVE);
+}
