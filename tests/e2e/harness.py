@@ -28,7 +28,8 @@ PROJECT = ROOT / 'tests' / 'django'
 DIPLEX = pathlib.Path(os.environ.get('DIPLEX_BIN', ROOT / 'build' / 'dev' / 'diplex')).absolute()
 
 # Words in diplex's own log that no test may leave behind, whatever else it checks.
-DISASTER = re.compile(r'AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|(^|\s)(panic|assertion)\b', re.M)
+DISASTER = re.compile(r'AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|(^|\s)(panic|assertion)', re.M)
+DEATH_OF_DATA = re.compile(r'\b(data_killed|data_exited|data_gives_up)\b')
 
 
 def sanitized() -> bool:
@@ -205,6 +206,7 @@ class Diplex(Program):
         self.port = free_port()
         self.config_path = directory / 'diplex.yaml'
         self.unclean_exit_is_expected = False
+        self.deaths_are_expected = False
         super().__init__(directory, [DIPLEX, 'run', '-c', self.config_path, *arguments], environment)
         self.write_config(config)
 
@@ -239,6 +241,8 @@ class Diplex(Program):
         finally:
             self.end_group()
         found = DISASTER.search(self.stderr)
+        if not found and not self.deaths_are_expected:
+            found = DEATH_OF_DATA.search(self.stderr)
         assert not found, f'diplex reported {found.group(0).strip()!r}:\n{self.stderr}'
 
     def reload(self, config: str | dict | None = None) -> None:

@@ -120,6 +120,7 @@ def test_nothing_of_it_is_left(diplex, scripted, directory):
 @pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGSEGV])
 def test_the_data_process_is_started_again(diplex, gunicorn, uvicorn, number):
     site = diplex(two_pools(gunicorn(workers=2), uvicorn()))
+    site.deaths_are_expected = True
     assert site.get('/api/hello/').status == 200
     for _ in range(2):
         (data,) = site.children()
@@ -129,7 +130,7 @@ def test_the_data_process_is_started_again(diplex, gunicorn, uvicorn, number):
         assert site.get('/async/hello/').status == 200
         assert time.monotonic() - killed < 1.0
         assert site.children() != [data]
-    site.wait_event('data', count=1)
+    site.wait_event('data_killed', count=2)
     with site.client() as client:
         for _ in range(3):
             assert client.ask('GET', '/async/hello/').status == 200
