@@ -29,7 +29,7 @@ DIPLEX = pathlib.Path(os.environ.get('DIPLEX_BIN', ROOT / 'build' / 'dev' / 'dip
 
 # Words in diplex's own log that no test may leave behind, whatever else it checks.
 DISASTER = re.compile(r'AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|(^|\s)(panic|assertion)', re.M)
-DEATH_OF_DATA = re.compile(r'\b(data_killed|data_exited|data_gives_up)\b')
+DEATH_OF_DATA = re.compile(r'\berror (data_killed|data_exited|data_gives_up)\b')
 
 
 def sanitized() -> bool:

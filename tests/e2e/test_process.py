@@ -130,7 +130,7 @@ def test_the_data_process_is_started_again(diplex, gunicorn, uvicorn, number):
         assert site.get('/async/hello/').status == 200
         assert time.monotonic() - killed < 1.0
         assert site.children() != [data]
-    site.wait_event('data_killed', count=2)
+    site.wait_event('data_exited', count=2)
     with site.client() as client:
         for _ in range(3):
             assert client.ask('GET', '/async/hello/').status == 200
