@@ -19,6 +19,7 @@ struct dx_forward_request {
     uint64_t start_us;           /* wall clock, for X-Request-Start: t=<us> */
     enum dx_framing framing;     /* of the body as it is sent to the server */
     uint64_t length;
+    bool expect_continue;        /* the server itself is to say "Continue" (streamed bodies) */
     bool close;                  /* ask the server to close after this one */
 };
 

@@ -97,6 +97,8 @@ static bool method_has_body(enum dx_method m)
 /* A method that usually has a body says so when it has none (RFC 9110 8.6). */
 static void write_framing(const struct dx_request *r, const struct dx_forward_request *c, struct dx_out *o)
 {
+    if (c->expect_continue)
+        DX_OUT_LIT(o, "Expect: 100-continue\r\n");
     DX_ASSERT(c->framing != DX_FRAMING_CLOSE);
     if (c->framing == DX_FRAMING_CHUNKED) {
         DX_OUT_LIT(o, "Transfer-Encoding: chunked\r\n");

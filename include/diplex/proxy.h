@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Carrying requests: one proxy per worker. Clients come in through dx_proxy_accept; everything after that happens on the worker's loop. The life of a request
+ * is src/proxy/exchange.c.
+ */
+#ifndef DIPLEX_PROXY_H
+#define DIPLEX_PROXY_H
+
+#include "diplex/board.h"
+#include "diplex/config.h"
+#include "diplex/journal.h"
+#include "diplex/loop.h"
+
+/* --- snapshots: one configuration, immutable, shared by all workers, kept as long as a request runs on it --- */
+
+struct dx_snapshot;
+
+/* Parses the text in this process's environment and finds the pools' places on the board. NULL with err. The caller holds one reference. */
+struct dx_snapshot *dx_snapshot_new(struct dx_slice text, const char *file, const struct dx_board *b, struct dx_err *err) DX_CHECKED;
+struct dx_snapshot *dx_snapshot_ref(struct dx_snapshot *s);
+void dx_snapshot_unref(struct dx_snapshot **s);
+const struct dx_config *dx_snapshot_config(const struct dx_snapshot *s);
+
+/* --- a worker's proxy --- */
+
+struct dx_proxy;
+
+struct dx_proxy_setup {
+    struct dx_loop *loop;
+    struct dx_board *board;
+    unsigned worker;
+    int news_fd;                /* eventfd for failures of servers; -1: none */
+    struct dx_journal *access;  /* borrowed; NULL: no access log */
+};
+
+struct dx_proxy *dx_proxy_new(const struct dx_proxy_setup *s) DX_CHECKED;
+void dx_proxy_free(struct dx_proxy **p); /* after dx_proxy_cut */
+
+/* From now on new requests run on this snapshot; running ones finish on theirs. Takes its own reference. False: out of memory, the old one stays. */
+bool dx_proxy_use(struct dx_proxy *p, struct dx_snapshot *s) DX_CHECKED;
+
+/* Takes the connection over, whatever happens. */
+void dx_proxy_accept(struct dx_proxy *p, int fd, const struct dx_address *peer);
+
+/* Stopping: idle clients are closed now, others after the request at hand. */
+void dx_proxy_stop(struct dx_proxy *p);
+unsigned dx_proxy_clients(const struct dx_proxy *p); /* open connections */
+/* Breaks off everything that still runs; returns how many requests that were. */
+unsigned dx_proxy_cut(struct dx_proxy *p);
+
+/* The state table of an exchange as Markdown, for docs/life-of-a-request.md: states, steps, deadlines, outcomes, edges. */
+void dx_proxy_print_states(struct dx_text *out);
+void dx_proxy_print_outcomes(struct dx_text *out);
+
+#endif

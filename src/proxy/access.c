@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The access log: one line for each request that ended, as JSON or in the common format. Everything that came from outside is escaped. Lines gather in the
+ * worker and go to the journal in batches, so that a request costs no lock and no system call here.
+ */
+#include <stdlib.h>
+
+#include "proxy/front.h"
+#include "proxy/internal.h"
+
+#define LINES_BYTES (32u * 1024)
+#define LINE_MAX (12u * 1024) /* a line that would be longer has its path cut */
+#define PATH_MAX_LOGGED 2048u
+#define FLUSH_MS 100
+
+static void key(struct dx_out *o, const char *name)
+{
+    dx_out_byte(o, ',');
+    dx_out_byte(o, '"');
+    dx_out_add(o, dx_slice_str(name));
+    DX_OUT_LIT(o, "\":");
+}
+
+static void text(struct dx_out *o, const char *name, struct dx_slice value)
+{
+    key(o, name);
+    dx_out_json(o, value);
+}
+
+static void number(struct dx_out *o, const char *name, uint64_t value)
+{
+    key(o, name);
+    dx_out_u64(o, value);
+}
+
+/* Milliseconds between two moments; null when one of them never was. */
+static void span(struct dx_out *o, const char *name, uint64_t from, uint64_t to)
+{
+    key(o, name);
+    if (from == 0 || to < from)
+        DX_OUT_LIT(o, "null");
+    else
+        dx_out_ms(o, to - from);
+}
+
+static struct dx_slice shorten(struct dx_slice s, size_t max) { return dx_slice_of(s.p, s.n < max ? s.n : max); }
+
+static struct dx_slice target_path(const struct exchange *x)
+{
+    const struct dx_request *r = &x->request;
+    if (r->path.n > 0 && r->query.n > 0 && r->query.p == r->path.p + r->path.n)
+        return shorten(dx_slice_of(r->path.p, r->path.n + r->query.n), PATH_MAX_LOGGED);
+    return shorten(r->path.n > 0 ? r->path : r->target, PATH_MAX_LOGGED);
+}
+
+static void write_json(const struct exchange *x, uint64_t now_us, struct dx_out *o)
+{
+    char when[DX_CLOCK_RFC3339];
+    size_t when_n = dx_clock_rfc3339(x->start_wall_us, when, sizeof(when));
+
+    DX_OUT_LIT(o, "{\"time\":\"");
+    dx_out_add(o, dx_slice_of(when, when_n));
+    dx_out_byte(o, '"');
+    text(o, "id", x->request_id);
+    text(o, "client", x->client_ip);
+    text(o, "method", shorten(x->request.method, 32));
+    text(o, "host", shorten(x->request.host, 256));
+    text(o, "path", target_path(x));
+    number(o, "status", x->status);
+    text(o, "outcome", dx_slice_str(outcome_row(x->outcome)->word));
+    if (x->reason != NULL)
+        text(o, "reason", dx_slice_str(x->reason));
+    if (x->route != NULL) {
+        key(o, "route");
+        if (x->route->host[0] != '\0') {
+            char joined[512];
+            struct dx_out j = dx_out_of(joined, sizeof(joined));
+            dx_out_add(&j, dx_slice_str(x->route->host));
+            dx_out_add(&j, dx_slice_str(x->route->path));
+            dx_out_json(o, dx_out_slice(&j));
+        } else {
+            dx_out_json(o, dx_slice_str(x->route->path));
+        }
+        text(o, "pool", dx_slice_str(x->pool->name));
+    }
+    if (x->server[0] != '\0')
+        text(o, "server", dx_slice_str(x->server));
+    number(o, "bytes_in", x->body_in);
+    number(o, "bytes_out", x->body_out);
+    span(o, "queue_ms", x->queued_us, x->picked_us);
+    span(o, "connect_ms", x->picked_us, x->connected_us);
+    span(o, "first_byte_ms", x->connected_us, x->first_byte_us);
+    span(o, "total_ms", x->start_us, now_us);
+    key(o, "reused");
+    dx_out_add(o, x->reused ? DX_SLICE("true}\n") : DX_SLICE("false}\n"));
+}
+
+/* In the common format a quote or control inside a quoted part is written as \xNN, as other servers do. */
+static void common_text(struct dx_out *o, struct dx_slice s)
+{
+    static const char hex[] = "0123456789abcdef";
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
+            dx_out_byte(o, (char)c);
+            continue;
+        }
+        DX_OUT_LIT(o, "\\x");
+        dx_out_byte(o, hex[c >> 4]);
+        dx_out_byte(o, hex[c & 15]);
+    }
+}
+
+static struct dx_slice field_text(const struct exchange *x, struct dx_slice name)
+{
+    for (unsigned i = 0; i < x->request.fields.n; i++)
+        if (dx_slice_eq_nocase(x->request.fields.at[i].name, name))
+            return shorten(x->request.fields.at[i].value, 512);
+    return DX_SLICE("-");
+}
+
+static void write_common(const struct exchange *x, struct dx_out *o)
+{
+    char when[DX_CLOCK_RFC3339];
+    size_t when_n = dx_clock_common(x->start_wall_us, when, sizeof(when));
+
+    dx_out_add(o, x->client_ip);
+    DX_OUT_LIT(o, " - - [");
+    dx_out_add(o, dx_slice_of(when, when_n));
+    DX_OUT_LIT(o, "] \"");
+    common_text(o, shorten(x->request.method, 32));
+    dx_out_byte(o, ' ');
+    common_text(o, target_path(x));
+    DX_OUT_LIT(o, " HTTP/1.");
+    dx_out_u64(o, x->request.minor);
+    DX_OUT_LIT(o, "\" ");
+    dx_out_u64(o, x->status);
+    dx_out_byte(o, ' ');
+    dx_out_u64(o, x->body_out);
+    DX_OUT_LIT(o, " \"");
+    common_text(o, field_text(x, DX_SLICE("referer")));
+    DX_OUT_LIT(o, "\" \"");
+    common_text(o, field_text(x, DX_SLICE("user-agent")));
+    DX_OUT_LIT(o, "\"\n");
+}
+
+static void on_flush(struct dx_timer *t) { access_flush(DX_CONTAINER(t, struct dx_proxy, lines_flush)); }
+
+void access_flush(struct dx_proxy *p)
+{
+    if (p->lines_n == 0)
+        return;
+    if (!dx_journal_write(p->access, dx_slice_of(p->lines, p->lines_n)))
+        for (size_t i = 0; i < p->lines_n; i++)
+            if (p->lines[i] == '\n')
+                proxy_count(p, DX_COUNTER_LOG_DROPPED, 1);
+    p->lines_n = 0;
+}
+
+void access_write(struct exchange *x)
+{
+    struct dx_proxy *p = x->proxy;
+    enum dx_access_format format = view_config(x->view)->access;
+
+    if (format == DX_ACCESS_OFF || p->access == NULL)
+        return;
+    if (p->lines == NULL && (p->lines = malloc(LINES_BYTES)) == NULL)
+        return;
+    if (LINES_BYTES - p->lines_n < LINE_MAX)
+        access_flush(p);
+    struct dx_out o = dx_out_of(p->lines + p->lines_n, LINES_BYTES - p->lines_n);
+    if (format == DX_ACCESS_JSON)
+        write_json(x, dx_loop_now_us(p->loop), &o);
+    else
+        write_common(x, &o);
+    if (o.overflow)
+        return;
+    p->lines_n += dx_out_slice(&o).n;
+    if (!p->lines_flush.set) {
+        p->lines_flush.on_due = on_flush;
+        dx_timer_set(p->loop, &p->lines_flush, FLUSH_MS);
+    }
+}

@@ -1,0 +1,611 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of one request, from its first byte to its line in the log.
+ *
+ *   READ_HEAD* -> ROUTE -> (READ_BODY*) -> PICK -> CONNECT* -> SEND* -> AWAIT_HEAD* -> RELAY* -> DRAIN* -+
+ *       |           |          |            |  ^       |        |          |  |                          v
+ *       | bad,slow  | 404      | 413        |  +-retry-+--------+----------+  +- 101 -> TUNNEL* ----> FINISH
+ *       +-----------+----------+------------+-------------> REPLY* ------------------------------------^
+ *                                                                              * may wait for the loop
+ *
+ * The table of states (states.def) says for each what it waits for, how long, with which outcome that ends, and where it may go. A step does what can be done now
+ * and names the next state, or STATE_WAIT. Whatever happens outside (an edge of either side, a deadline) only sets facts and runs the exchange
+ * again. Three laws: nothing below calls back while a step runs; only enter() assigns the state, and it asserts the edge; an exchange is freed by its
+ * client when it has finished, never from inside.
+ *
+ * No edge leads from RELAY to REPLY, so nothing is answered twice; none from RELAY to PICK, so nothing is sent again once the client saw a byte.
+ */
+#include <errno.h>
+
+#include "proxy/front.h"
+#include "proxy/steps.h"
+
+#define INTERIMS_MAX 16          /* 1xx heads that a server may send before its answer */
+#define HEAD_GROWTH 1024         /* what our own fields may add to a request head, beside a copy of the host and of the addresses */
+#define DRAIN_PIECES 16          /* then the others have their turn */
+#define DRAIN_MAX (256u * 1024)  /* unwanted body bytes that are read for the sake of a connection */
+
+/* --- READ_HEAD --- */
+
+static enum state refuse(struct exchange *x, const struct dx_http_error *err)
+{
+    enum state next = exchange_answer(x, err->status == 413 ? OUTCOME_BODY_TOO_LARGE : OUTCOME_BAD_REQUEST, err->reason);
+    x->status = err->status;
+    x->keep_client = false;
+    x->linger = x->raw_drain = true;
+    return next;
+}
+
+static enum state step_read_head(struct exchange *x)
+{
+    struct dx_http_error err = {400, NULL};
+
+    switch (x->front->ops->read_head(x->front, x, &err)) {
+    case FRONT_OK:
+        return STATE_ROUTE;
+    case FRONT_WAIT:
+        return STATE_WAIT;
+    case FRONT_BAD:
+        return refuse(x, &err);
+    case FRONT_END:
+    case FRONT_GONE:
+        break;
+    }
+    return exchange_end(x, OUTCOME_CLIENT_LEFT);
+}
+
+/* --- ROUTE --- */
+
+static int find_route(struct exchange *x)
+{
+    char host[256], small[512];
+    struct dx_slice name = {0}, path;
+    uint16_t port;
+    char *buf = small;
+    size_t cap = sizeof(small);
+
+    if (x->request.path.n > cap) {
+        cap = x->request.path.n;
+        buf = dx_arena_alloc(&x->arena, cap);
+    }
+    if (buf == NULL || !dx_http_path_normalise(x->request.path, buf, cap, &path))
+        return -2;
+    if (x->request.host.n > 0 && !dx_http_host_split(x->request.host, host, sizeof(host), &name, &port))
+        return -2;
+    if (x->request.form == DX_TARGET_ASTERISK)
+        path = DX_SLICE("/");
+    return dx_route_find(x->view->snapshot->routes, name, path);
+}
+
+/* Who the client is, by trust. */
+static void identify(struct exchange *x, struct dx_forward_request *how)
+{
+    const struct dx_config *c = view_config(x->view);
+    exchange_peer(x, c, how);
+    x->client_ip = dx_forward_client_ip(&x->request.fields, how);
+    x->request_id = dx_forward_request_id(&x->request.fields, how);
+    x->proto = dx_forward_proto(&x->request.fields, how);
+}
+
+/* Where the body will come from, and in which framing it goes on (FACTS: Django reads no body under WSGI without Content-Length). */
+static enum state plan_body(struct exchange *x)
+{
+    const struct dx_request *r = &x->request;
+
+    x->up_framing = r->framing;
+    if (r->framing == DX_FRAMING_NONE || (r->framing == DX_FRAMING_LENGTH && r->length == 0)) {
+        x->source = SOURCE_NONE;
+        return STATE_PICK;
+    }
+    if (x->body_limit != 0 && r->framing == DX_FRAMING_LENGTH && r->length > x->body_limit)
+        return refuse(x, &(struct dx_http_error){413, "Content-Length over the limit"});
+    if (x->front->ops->whole_body(x->front, x, &x->memory)) {
+        x->source = SOURCE_MEMORY;
+        x->body_in = x->memory.n;
+        return STATE_PICK;
+    }
+    if (x->pool->kind == DX_KIND_ASGI) {
+        x->source = SOURCE_STREAM;
+        return STATE_PICK;
+    }
+    x->source = SOURCE_SPOOL;
+    x->up_framing = DX_FRAMING_LENGTH;
+    return STATE_READ_BODY;
+}
+
+static enum state step_route(struct exchange *x)
+{
+    struct dx_forward_request how;
+    int at = find_route(x);
+
+    identify(x, &how);
+    if (at == -2)
+        return refuse(x, &(struct dx_http_error){400, "path or host cannot be decoded"});
+    if (at == DX_ROUTE_NONE)
+        return exchange_answer(x, OUTCOME_NO_ROUTE, NULL);
+    const struct dx_config *c = view_config(x->view);
+    x->route = &c->routes[at];
+    x->pool = &c->pools[x->route->pool];
+    x->body_limit = x->route->body_limit;
+    if (x->request.websocket && x->pool->kind == DX_KIND_WSGI)
+        return exchange_answer(x, OUTCOME_UPGRADE_REFUSED, "a wsgi pool cannot speak WebSocket");
+    return plan_body(x);
+}
+
+/* --- READ_BODY --- */
+
+/* "Go on": asked for by clients that hold their body back until somebody wants it. */
+static bool say_continue(struct exchange *x)
+{
+    static struct dx_field none;
+    struct dx_response go_on = {.status = 100, .reason = DX_SLICE("Continue"), .minor = 1, .fields = {.at = &none}};
+
+    if (!x->request.expect_continue || x->request.minor == 0)
+        return true;
+    x->request.expect_continue = false;
+    return x->front->ops->write_interim(x->front, x, &go_on);
+}
+
+static enum state step_read_body(struct exchange *x)
+{
+    struct dx_http_error err = {400, NULL};
+    const struct dx_config *c = view_config(x->view);
+
+    if (!x->spool_open) {
+        dx_spool_init(&x->spool, (size_t)c->buffer.memory, c->buffer.path);
+        x->spool_open = true;
+        if (!say_continue(x))
+            return exchange_answer(x, OUTCOME_NO_MEMORY, NULL);
+    }
+    if (!outlet_empty(&x->down) && x->front->ops->flush(x->front, x) == FRONT_GONE)
+        return exchange_end(x, OUTCOME_CLIENT_LEFT);
+    switch (pump_spool(x, &err)) {
+    case PUMP_DONE:
+        if (dx_spool_in_file(&x->spool))
+            proxy_count(x->proxy, DX_COUNTER_SPOOL_FILES, 1);
+        return STATE_PICK;
+    case PUMP_WAIT:
+        return STATE_WAIT;
+    case PUMP_CLIENT_BAD:
+        return refuse(x, &err);
+    case PUMP_NO_MEMORY:
+        return exchange_answer(x, OUTCOME_NO_MEMORY, NULL);
+    case PUMP_SPOOL:
+        x->linger = true;
+        return exchange_answer(x, OUTCOME_SPOOL_FAILED, strerror(errno));
+    case PUMP_SERVER_BROKE:
+    case PUMP_CLIENT_GONE:
+        break;
+    }
+    return exchange_end(x, OUTCOME_CLIENT_LEFT);
+}
+
+/* --- PICK --- */
+
+static void went_to(struct exchange *x, struct dx_server *s)
+{
+    size_t n = strlen(dx_server_name(s));
+    if (x->tried.n < DX_TRIED_MAX)
+        x->tried.id[x->tried.n++] = dx_server_id(s);
+    memcpy(x->server, dx_server_name(s), n < sizeof(x->server) ? n + 1 : sizeof(x->server));
+}
+
+static enum state nobody_left(struct exchange *x)
+{
+    if (x->tried.n == 0)
+        return exchange_answer(x, OUTCOME_POOL_DOWN, NULL);
+    return exchange_answer(x, x->connect_outcome, x->reason);
+}
+
+static enum state step_pick(struct exchange *x)
+{
+    struct dx_pool *pool = x->view->pools[x->route->pool];
+    uint64_t now = dx_loop_now_us(x->proxy->loop);
+
+    if (x->picked_us == 0)
+        x->picked_us = now;
+    struct dx_server *s = dx_pool_pick(pool, &x->tried);
+    if (s == NULL)
+        return nobody_left(x);
+    x->connection = x->fresh_only ? NULL : dx_server_reuse(s, &x->user);
+    if (x->connection == NULL) {
+        x->connection = dx_server_dial(s, &x->user);
+        went_to(x, s);
+        if (x->connection == NULL) {
+            bool ours = errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS;
+            x->connect_outcome = ours ? OUTCOME_NO_MEMORY : OUTCOME_CONNECT_FAILED;
+            x->reason = strerrordesc_np(errno);
+            return ours ? nobody_left(x) : STATE_PICK;
+        }
+    } else {
+        went_to(x, s);
+    }
+    x->reused = dx_connection_reused(x->connection);
+    return x->reused ? STATE_SEND : STATE_CONNECT;
+}
+
+/* --- CONNECT --- */
+
+static enum state step_connect(struct exchange *x)
+{
+    if (x->front->ops->gone(x->front) && x->pool->kind == DX_KIND_ASGI)
+        return exchange_end(x, OUTCOME_CLIENT_LEFT);
+    switch (dx_connection_state(x->connection)) {
+    case DX_DIAL_WAIT:
+        return STATE_WAIT;
+    case DX_DIAL_OPEN:
+        return STATE_SEND;
+    case DX_DIAL_FAILED:
+        break;
+    }
+    x->connect_outcome = OUTCOME_CONNECT_FAILED;
+    x->reason = strerrordesc_np(errno);
+    dx_connection_close(&x->connection);
+    return STATE_PICK;
+}
+
+/* --- SEND --- */
+
+static bool make_head(struct exchange *x)
+{
+    const struct dx_config *c = view_config(x->view);
+    struct dx_forward_request how;
+
+    if (x->head.n > 0)
+        return true;
+    exchange_peer(x, c, &how);
+    how.framing = x->up_framing;
+    how.length = x->source == SOURCE_SPOOL ? dx_spool_bytes(&x->spool) : x->request.length;
+    how.expect_continue = x->source == SOURCE_STREAM && x->request.expect_continue;
+    size_t cap = x->request_head_bytes + HEAD_GROWTH + 2 * x->request.host.n;
+    char *p = dx_arena_alloc(&x->arena, cap);
+    if (p == NULL)
+        return false;
+    struct dx_out out = dx_out_of(p, cap);
+    if (!dx_forward_write_request(&x->request, &how, &out))
+        return false;
+    x->head = dx_out_slice(&out);
+    return true;
+}
+
+/* The server ended the connection before a byte of an answer. May the request go out again? RFC 9110 9.2.2: not by itself unless idempotent; what was never sent at all
+ * may always go. */
+static enum state server_broke(struct exchange *x, const char *reason)
+{
+    bool unsent = x->up.sent == 0;
+    bool replayable = x->source != SOURCE_STREAM || x->body_in == 0;
+    bool stale = x->reused && !x->retried && dx_http_method_idempotent(x->request.method_id);
+
+    if (!x->reused)
+        dx_connection_broke(x->connection);
+    if (!replayable || !(unsent || stale)) {
+        dx_connection_close(&x->connection);
+        return exchange_answer(x, OUTCOME_SERVER_CLOSED, reason);
+    }
+    x->retried = true;
+    proxy_count(x->proxy, DX_COUNTER_RETRIES, 1);
+    if (x->reused)
+        x->tried.n--; /* only the connection was stale: the server may be asked again on a fresh one */
+    x->fresh_only = true;
+    x->asked = false;
+    x->connect_outcome = OUTCOME_SERVER_CLOSED;
+    x->reason = reason;
+    dx_connection_close(&x->connection);
+    pump_up_rewind(x);
+    return STATE_PICK;
+}
+
+/* What a pump up says that is not about the server. STATE_WAIT: nothing that ends the exchange. */
+static enum state after_pump_up(struct exchange *x, enum pump how, const struct dx_http_error *err)
+{
+    switch (how) {
+    case PUMP_CLIENT_GONE:
+        return exchange_end(x, OUTCOME_CLIENT_LEFT);
+    case PUMP_CLIENT_BAD:
+        return refuse(x, err);
+    case PUMP_NO_MEMORY:
+        return exchange_answer(x, OUTCOME_NO_MEMORY, NULL);
+    case PUMP_SPOOL:
+        return exchange_answer(x, OUTCOME_SPOOL_FAILED, strerrordesc_np(errno));
+    case PUMP_SERVER_BROKE:
+        x->up_ended = x->up_broken = true;
+        outlet_clear(&x->up);
+        break;
+    case PUMP_DONE:
+    case PUMP_WAIT:
+        break;
+    }
+    return STATE_WAIT;
+}
+
+static bool left(const struct exchange *x) { return x->pool->kind == DX_KIND_ASGI && x->front->ops->gone(x->front); }
+
+static enum state step_send(struct exchange *x)
+{
+    struct dx_http_error err = {400, NULL};
+
+    if (left(x))
+        return exchange_end(x, OUTCOME_CLIENT_LEFT);
+    if (!x->asked) {
+        if (!make_head(x))
+            return exchange_answer(x, OUTCOME_NO_MEMORY, NULL);
+        x->asked = true;
+        x->connected_us = dx_loop_now_us(x->proxy->loop);
+        dx_connection_asked(x->connection);
+        outlet_add(&x->up, x->head);
+    }
+    enum pump pumped = pump_up(x, &err);
+    if (pumped == PUMP_DONE)
+        return STATE_AWAIT_HEAD;
+    if (pumped == PUMP_SERVER_BROKE && x->up.sent == 0)
+        return server_broke(x, "the connection was closed before the request could be sent");
+    enum state next = after_pump_up(x, pumped, &err);
+    if (next != STATE_WAIT)
+        return next;
+    /* An early answer, or the reason why the server takes no more. */
+    if (x->up_broken || dx_connection_transport(x->connection)->readable)
+        return STATE_AWAIT_HEAD;
+    return STATE_WAIT;
+}
+
+/* --- AWAIT_HEAD --- */
+
+static enum state bad_answer(struct exchange *x, const char *reason)
+{
+    dx_connection_close(&x->connection);
+    return exchange_answer(x, OUTCOME_BAD_ANSWER, reason);
+}
+
+static enum state begin_tunnel(struct exchange *x)
+{
+    if (!x->request.websocket || !x->response.upgrade)
+        return bad_answer(x, "101 without a request for it");
+    x->keep_client = false;
+    x->status = 101;
+    if (!x->front->ops->write_head(x->front, x, &x->response, x->answer_head_bytes))
+        return exchange_end(x, OUTCOME_NO_MEMORY);
+    x->front->ops->go_raw(x->front, x);
+    dx_http1_body_init(&x->answer, DX_FRAMING_CLOSE, 0);
+    x->source = SOURCE_STREAM;
+    x->up_framing = DX_FRAMING_NONE;
+    x->up_ended = false;
+    x->body_limit = 0;
+    x->tunnel = true;
+    proxy_count(x->proxy, DX_COUNTER_TUNNELS_OPEN, 1);
+    return STATE_TUNNEL;
+}
+
+/* The server answers before the request's end. What is still to come is nobody's: a small rest is read for the sake of the client's connection, else that
+ * ends after the answer. A client that waits for "Continue" may never send it. */
+static void early_answer(struct exchange *x)
+{
+    bool small = x->request.framing == DX_FRAMING_LENGTH && x->client_body.left <= DRAIN_MAX;
+    if (small && !x->request.expect_continue)
+        return;
+    x->keep_client = false;
+    x->linger = true;
+}
+
+/* A whole response head is parsed. STATE_WAIT: it was an interim one, look for the next. */
+static enum state head_arrived(struct exchange *x)
+{
+    if (x->response.status == 101)
+        return begin_tunnel(x);
+    if (x->response.status < 200) {
+        if (++x->interims > INTERIMS_MAX)
+            return bad_answer(x, "too many interim answers");
+        if (!x->front->ops->write_interim(x->front, x, &x->response))
+            return exchange_answer(x, OUTCOME_NO_MEMORY, NULL);
+        return x->front->ops->flush(x->front, x) == FRONT_GONE && !exchange_reads_off(x) ? exchange_end(x, OUTCOME_CLIENT_LEFT) : STATE_WAIT;
+    }
+    x->status = x->response.status;
+    x->first_byte_us = dx_loop_now_us(x->proxy->loop);
+    dx_connection_answered(x->connection, x->status);
+    if (!exchange_body_read(x))
+        early_answer(x);
+    dx_http1_body_init(&x->answer, x->response.framing, x->response.length);
+    if (!x->front->ops->write_head(x->front, x, &x->response, x->answer_head_bytes))
+        return exchange_end(x, OUTCOME_NO_MEMORY);
+    return STATE_RELAY;
+}
+
+static enum state parse_answer(struct exchange *x, bool *more)
+{
+    const struct dx_config *c = view_config(x->view);
+    struct dx_http1_limits limits = {.head_bytes = c->limits.header_size, .fields = c->limits.header_count};
+    struct dx_http_error err = {502, NULL};
+    struct dx_slice in = inlet_bytes(&x->in);
+    size_t used = 0;
+
+    *more = true;
+    if (in.n <= x->answer_seen)
+        return STATE_WAIT;
+    switch (dx_http1_response_head(in.p, in.n, x->answer_seen, &limits, x->request.method_id, &x->response, &used, &err)) {
+    case DX_PARSE_MORE:
+        x->answer_seen = in.n;
+        return STATE_WAIT;
+    case DX_PARSE_BAD:
+        return bad_answer(x, err.reason);
+    case DX_PARSE_DONE:
+        break;
+    }
+    x->in.begin += used;
+    x->answer_head_bytes = used;
+    x->answer_seen = 0;
+    *more = false;
+    return head_arrived(x);
+}
+
+static enum state step_await_head(struct exchange *x)
+{
+    struct dx_http_error err = {400, NULL};
+    struct dx_transport *t = dx_connection_transport(x->connection);
+    struct blocks b = {.small = &x->proxy->blocks, .bulk = &x->proxy->bulk};
+
+    if (left(x))
+        return exchange_end(x, OUTCOME_CLIENT_LEFT);
+    if (!x->up_ended || !outlet_empty(&x->up)) {
+        enum state next = after_pump_up(x, pump_up(x, &err), &err);
+        if (next != STATE_WAIT)
+            return next;
+    }
+    if (!exchange_answer_storage(x))
+        return exchange_answer(x, OUTCOME_NO_MEMORY, NULL);
+    for (;;) {
+        bool more;
+        enum state next = parse_answer(x, &more);
+        if (next != STATE_WAIT)
+            return next;
+        if (!more)
+            continue;
+        if (!t->readable)
+            return STATE_WAIT;
+        enum dx_io io = inlet_fill(&x->in, t, &b, false);
+        if (io == DX_IO_AGAIN)
+            return STATE_WAIT;
+        if (io == DX_IO_OK)
+            continue;
+        if (inlet_empty(&x->in) && x->interims == 0)
+            return server_broke(x, io == DX_IO_EOF ? "the server closed without an answer" : strerrordesc_np(errno));
+        dx_connection_broke(x->connection);
+        return bad_answer(x, "the server closed in the middle of its response head");
+    }
+}
+
+/* --- RELAY --- */
+
+static enum state relayed(struct exchange *x)
+{
+    exchange_release_connection(x);
+    if (x->discard)
+        return exchange_end(x, OUTCOME_CLIENT_LEFT);
+    x->outcome = OUTCOME_OK;
+    x->reason = NULL;
+    return exchange_body_read(x) && !x->linger ? STATE_FINISH : STATE_DRAIN;
+}
+
+/* The answer cannot be completed: the client must see that. */
+static enum state answer_cut(struct exchange *x, const char *reason)
+{
+    x->reason = reason;
+    x->front->ops->break_off(x->front, x);
+    return exchange_end(x, OUTCOME_ANSWER_CUT);
+}
+
+static enum state step_relay(struct exchange *x)
+{
+    struct dx_http_error err = {502, "the server closed in the middle of its answer"};
+
+    if (left(x))
+        return exchange_end(x, OUTCOME_CLIENT_LEFT);
+    if (!x->up_ended || !outlet_empty(&x->up)) {
+        struct dx_http_error bad = {400, NULL};
+        enum pump up = pump_up(x, &bad);
+        if (up == PUMP_SERVER_BROKE || up == PUMP_CLIENT_BAD || up == PUMP_CLIENT_GONE || up == PUMP_SPOOL || up == PUMP_NO_MEMORY) {
+            x->up_ended = x->up_broken = true;
+            outlet_clear(&x->up);
+        }
+    }
+    switch (pump_down(x, &err)) {
+    case PUMP_DONE:
+        return relayed(x);
+    case PUMP_WAIT:
+        return STATE_WAIT;
+    case PUMP_CLIENT_GONE:
+        if (!exchange_reads_off(x))
+            return exchange_end(x, OUTCOME_CLIENT_LEFT);
+        dx_loop_again(x->proxy->loop, &x->again);
+        return STATE_WAIT;
+    case PUMP_NO_MEMORY:
+    case PUMP_SERVER_BROKE:
+    case PUMP_CLIENT_BAD:
+    case PUMP_SPOOL:
+        break;
+    }
+    return answer_cut(x, err.reason);
+}
+
+/* --- TUNNEL --- */
+
+static enum state step_tunnel(struct exchange *x)
+{
+    struct dx_http_error err = {0, NULL};
+
+    enum pump up = x->up_ended ? PUMP_DONE : pump_up(x, &err);
+    enum pump down = pump_down(x, &err);
+    if (down == PUMP_DONE || down == PUMP_SERVER_BROKE || down == PUMP_CLIENT_GONE)
+        return exchange_end(x, OUTCOME_OK);
+    if (up != PUMP_WAIT || x->up_ended)
+        return exchange_end(x, OUTCOME_OK);
+    return STATE_WAIT;
+}
+
+/* --- REPLY --- */
+
+static enum state step_reply(struct exchange *x)
+{
+    if (!x->reply_ready) {
+        dx_connection_close(&x->connection);
+        if (!reply_prepare(x))
+            return exchange_end(x, OUTCOME_NO_MEMORY);
+        x->reply_ready = true;
+    }
+    switch (x->front->ops->flush(x->front, x)) {
+    case FRONT_WAIT:
+        return STATE_WAIT;
+    case FRONT_OK:
+        return x->linger ? STATE_DRAIN : STATE_FINISH;
+    case FRONT_END:
+    case FRONT_BAD:
+    case FRONT_GONE:
+        break;
+    }
+    x->keep_client = false;
+    return STATE_FINISH;
+}
+
+/* --- DRAIN --- */
+
+/* The client may still be sending a body that nobody wants. To close now would make the kernel answer it with a reset, which can destroy the answer before it is
+ * read: so it is told that no more comes, and for a while what it sends is read and dropped (RFC 9112 9.6). */
+static enum state step_drain(struct exchange *x)
+{
+    struct dx_http_error err = {400, NULL};
+    const struct dx_fields *trailers = NULL;
+    struct dx_slice data;
+
+    if (!x->said_no_more && !x->keep_client)
+        x->front->ops->say_no_more(x->front);
+    x->said_no_more = true;
+    if (x->raw_drain)
+        x->front->ops->go_raw(x->front, x);
+    for (unsigned piece = 0; piece < DRAIN_PIECES; piece++) {
+        enum front_io io = x->front->ops->read_body(x->front, x, &data, &trailers, &err);
+        if (io == FRONT_WAIT)
+            return STATE_WAIT;
+        if (io == FRONT_BAD || io == FRONT_GONE)
+            x->keep_client = false;
+        if (io != FRONT_OK)
+            return STATE_FINISH;
+        x->drained += data.n;
+        if (x->keep_client && x->drained > DRAIN_MAX)
+            return exchange_end(x, x->outcome);
+    }
+    dx_loop_again(x->proxy->loop, &x->again);
+    return STATE_WAIT;
+}
+
+/* --- FINISH --- */
+
+static enum state step_finish(struct exchange *x)
+{
+    exchange_account(x);
+    return STATE_WAIT;
+}
+
+enum state (*const exchange_steps[STATE_COUNT])(struct exchange *) = {
+    [STATE_READ_HEAD] = step_read_head, [STATE_ROUTE] = step_route,           [STATE_READ_BODY] = step_read_body,
+    [STATE_PICK] = step_pick,           [STATE_CONNECT] = step_connect,       [STATE_SEND] = step_send,
+    [STATE_AWAIT_HEAD] = step_await_head, [STATE_RELAY] = step_relay,         [STATE_TUNNEL] = step_tunnel,
+    [STATE_REPLY] = step_reply,         [STATE_DRAIN] = step_drain,           [STATE_FINISH] = step_finish,
+};

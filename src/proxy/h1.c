@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The HTTP/1 front: what an exchange asks of its client, done on a connection of HTTP/1.0 or 1.1. The request's head stays where it was received; only
+ * when more of the body has to be read than came with it does the exchange keep that block and the client read on in another.
+ */
+#include <errno.h>
+
+#include "proxy/client.h"
+
+#define HEAD_EXTRA 512 /* what our own fields of a response head may take */
+
+static struct dx_http1_limits limits_of(const struct exchange *x)
+{
+    const struct dx_config *c = view_config(x->view);
+    return (struct dx_http1_limits){.head_bytes = c->limits.header_size, .target_bytes = c->limits.url, .fields = c->limits.header_count};
+}
+
+static enum front_io from_io(enum dx_io io)
+{
+    if (io == DX_IO_OK)
+        return FRONT_OK;
+    return io == DX_IO_AGAIN ? FRONT_WAIT : FRONT_GONE;
+}
+
+static enum front_io read_head(struct front *f, struct exchange *x, struct dx_http_error *err)
+{
+    struct client *c = client_of(f);
+    struct dx_http1_limits limits = limits_of(x);
+    struct blocks b = client_blocks(c);
+    size_t used = 0;
+
+    for (;;) {
+        struct dx_slice in = inlet_bytes(&c->in);
+        if (in.n > c->seen) {
+            enum dx_parse parse = dx_http1_request_head(in.p, in.n, c->seen, &limits, &x->request, &used, err);
+            if (parse == DX_PARSE_BAD)
+                return FRONT_BAD;
+            if (parse == DX_PARSE_DONE) {
+                c->in.begin += used;
+                x->request_head_bytes = used;
+                dx_http1_body_init(&x->client_body, x->request.framing, x->request.length);
+                return FRONT_OK;
+            }
+            c->seen = in.n;
+        }
+        if (!c->transport.readable)
+            return FRONT_WAIT;
+        enum dx_io io = inlet_fill(&c->in, &c->transport, &b, false);
+        if (io != DX_IO_OK)
+            return from_io(io);
+    }
+}
+
+static bool whole_body(struct front *f, struct exchange *x, struct dx_slice *body)
+{
+    struct client *c = client_of(f);
+    if (x->request.framing != DX_FRAMING_LENGTH || x->request.length > inlet_bytes(&c->in).n)
+        return false;
+    *body = dx_slice_of(c->in.p + c->in.begin, (size_t)x->request.length);
+    c->in.begin += body->n;
+    x->client_body.left = 0;
+    return true;
+}
+
+/* Receives more of the body. The first time, the block with the head in it is left to the exchange. */
+static enum front_io fill_body(struct client *c, struct exchange *x)
+{
+    struct blocks b = client_blocks(c);
+    bool bulk = x->request.framing == DX_FRAMING_CHUNKED || x->client_body.left > BLOCK_BYTES;
+
+    if (!c->transport.readable)
+        return FRONT_WAIT;
+    if (x->head_block == NULL && !inlet_detach(&c->in, &b, bulk, &x->head_block, &x->head_block_bulk))
+        return FRONT_GONE;
+    return from_io(inlet_fill(&c->in, &c->transport, &b, bulk));
+}
+
+/* FRONT_WAIT: the section is not here whole. */
+static enum front_io read_trailers(struct client *c, struct exchange *x, const struct dx_fields **trailers, struct dx_http_error *err)
+{
+    struct dx_http1_limits limits = limits_of(x);
+    struct dx_slice in = inlet_bytes(&c->in);
+    size_t used = 0;
+
+    if (!exchange_trailer_storage(x))
+        return FRONT_GONE;
+    enum dx_parse parse = dx_http1_trailers(in.p, in.n, &limits, &x->trailers, &used, err);
+    if (parse == DX_PARSE_MORE)
+        return FRONT_WAIT;
+    if (parse == DX_PARSE_BAD)
+        return FRONT_BAD;
+    c->in.begin += used;
+    dx_http1_body_trailers_done(&x->client_body);
+    *trailers = &x->trailers;
+    return FRONT_END;
+}
+
+static enum front_io read_body(struct front *f, struct exchange *x, struct dx_slice *data, const struct dx_fields **trailers, struct dx_http_error *err)
+{
+    struct client *c = client_of(f);
+
+    for (;;) {
+        struct dx_slice in = inlet_bytes(&c->in);
+        enum front_io io = FRONT_WAIT;
+        size_t used = 0;
+        enum dx_body_step step = dx_http1_body_next(&x->client_body, in.p, in.n, &used, data, err);
+        c->in.begin += used;
+        if (step == DX_BODY_DATA)
+            return FRONT_OK;
+        if (step == DX_BODY_DONE)
+            return FRONT_END;
+        if (step == DX_BODY_BAD)
+            return FRONT_BAD;
+        if (step == DX_BODY_TRAILERS)
+            io = read_trailers(c, x, trailers, err);
+        if (io != FRONT_WAIT)
+            return io;
+        io = fill_body(c, x);
+        if (io != FRONT_OK)
+            return io;
+    }
+}
+
+static void go_raw(struct front *f, struct exchange *x)
+{
+    (void)f;
+    dx_http1_body_init(&x->client_body, DX_FRAMING_CLOSE, 0);
+}
+
+/* --- writing --- */
+
+static bool queue_head(struct exchange *x, const struct dx_response *r, const struct dx_forward_response *how, size_t head_bytes)
+{
+    size_t cap = head_bytes + HEAD_EXTRA;
+    char *p = dx_arena_alloc(&x->arena, cap);
+    if (p == NULL)
+        return false;
+    struct dx_out out = dx_out_of(p, cap);
+    if (!dx_forward_write_response(r, how, &out))
+        return false;
+    outlet_add(&x->down, dx_out_slice(&out));
+    return true;
+}
+
+static bool write_interim(struct front *f, struct exchange *x, const struct dx_response *r)
+{
+    struct dx_forward_response how = {.client_minor = x->request.minor, .framing = DX_FRAMING_NONE, .keep_alive = true};
+    (void)f;
+    if (x->request.minor == 0)
+        return true; /* RFC 9110 15.2: never to an HTTP/1.0 client */
+    size_t bytes = 0;
+    for (unsigned i = 0; i < r->fields.n; i++)
+        bytes += r->fields.at[i].name.n + r->fields.at[i].value.n + 4;
+    return queue_head(x, r, &how, bytes);
+}
+
+/* A body of known length goes as it came; one of unknown length is chunked, or ends with the connection for HTTP/1.0. */
+static void decide_framing(struct exchange *x, const struct dx_response *r)
+{
+    x->down_framing = r->framing;
+    if (r->framing == DX_FRAMING_CHUNKED || r->framing == DX_FRAMING_CLOSE)
+        x->down_framing = x->request.minor == 0 ? DX_FRAMING_CLOSE : DX_FRAMING_CHUNKED;
+    x->keep_client = x->keep_client && x->request.keep_alive && !x->proxy->stopping && x->down_framing != DX_FRAMING_CLOSE;
+}
+
+static bool write_head(struct front *f, struct exchange *x, const struct dx_response *r, size_t head_bytes)
+{
+    (void)f;
+    bool upgrade = r->status == 101;
+    if (upgrade)
+        x->down_framing = DX_FRAMING_NONE;
+    else
+        decide_framing(x, r);
+    struct dx_forward_response how = {
+        .client_minor = x->request.minor,
+        .framing = x->down_framing,
+        .length = r->length,
+        .keep_alive = x->keep_client,
+        .upgrade = upgrade,
+        .date = proxy_date(x->proxy),
+    };
+    return queue_head(x, r, &how, head_bytes);
+}
+
+static void write_body(struct front *f, struct exchange *x, struct dx_slice data)
+{
+    (void)f;
+    outlet_add_body(&x->down, x->down_framing, data);
+}
+
+static bool write_end(struct front *f, struct exchange *x, const struct dx_fields *trailers)
+{
+    (void)f;
+    if (x->down_framing != DX_FRAMING_CHUNKED)
+        return true;
+    if (trailers == NULL || trailers->n == 0) {
+        outlet_add(&x->down, DX_SLICE(DX_HTTP1_LAST_CHUNK));
+        return true;
+    }
+    size_t cap = 8;
+    for (unsigned i = 0; i < trailers->n; i++)
+        cap += trailers->at[i].name.n + trailers->at[i].value.n + 4;
+    char *p = dx_arena_alloc(&x->arena, cap);
+    if (p == NULL)
+        return false;
+    struct dx_out out = dx_out_of(p, cap);
+    DX_OUT_LIT(&out, "0\r\n");
+    if (!dx_forward_write_trailers(trailers, &out))
+        return false;
+    outlet_add(&x->down, dx_out_slice(&out));
+    return true;
+}
+
+static enum front_io flush(struct front *f, struct exchange *x)
+{
+    struct client *c = client_of(f);
+    if (x->discard)
+        outlet_clear(&x->down);
+    return from_io(outlet_flush(&x->down, &c->transport));
+}
+
+static bool gone(struct front *f) { return client_of(f)->transport.hung_up; }
+
+/* What is on its way still arrives, and then the connection ends inside the message. Where the end of the connection is the end of the message, only a reset
+ * tells that it is not whole. */
+static void break_off(struct front *f, struct exchange *x)
+{
+    struct client *c = client_of(f);
+    if (x->down_framing == DX_FRAMING_CLOSE)
+        dx_transport_reset(&c->transport);
+}
+
+static void say_no_more(struct front *f) { dx_transport_shutdown(&client_of(f)->transport); }
+
+static void wake(struct front *f) { client_run(client_of(f)); }
+
+const struct front_ops h1_front_ops = {
+    .read_head = read_head,
+    .whole_body = whole_body,
+    .read_body = read_body,
+    .go_raw = go_raw,
+    .write_interim = write_interim,
+    .write_head = write_head,
+    .write_body = write_body,
+    .write_end = write_end,
+    .flush = flush,
+    .gone = gone,
+    .break_off = break_off,
+    .say_no_more = say_no_more,
+    .wake = wake,
+};

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of this room share. A client is a connection from outside; an exchange is one request and its answer; the front is how an exchange
+ * speaks with its client without knowing the version of HTTP (front.h).
+ */
+#ifndef PROXY_INTERNAL_H
+#define PROXY_INTERNAL_H
+
+#include "diplex/base/arena.h"
+#include "diplex/base/hash.h"
+#include "diplex/base/slab.h"
+#include "diplex/forward.h"
+#include "diplex/http1.h"
+#include "diplex/os/clock.h"
+#include "diplex/proxy.h"
+#include "diplex/route.h"
+#include "diplex/spool.h"
+#include "diplex/upstream.h"
+#include "proxy/stream.h"
+
+#define SNAPSHOT_MAGIC 0x534e4150u
+#define PROXY_MAGIC 0x50525859u
+#define EXCHANGE_MAGIC 0x58434847u
+
+struct dx_snapshot {
+    uint32_t magic;
+    _Atomic unsigned refs;
+    struct dx_config *config;
+    struct dx_route_table *routes;
+    uint32_t *board_pools; /* beside config->pools */
+};
+
+/* A worker's own count of who uses a snapshot, so that requests share no counter with other workers. */
+struct view {
+    struct dx_snapshot *snapshot;
+    unsigned refs; /* the proxy's own and one per exchange */
+    struct dx_pool **pools;
+};
+void view_unref(struct view **v);
+
+struct dx_proxy {
+    uint32_t magic;
+    struct dx_loop *loop;
+    struct dx_board *board;
+    unsigned worker;
+    struct dx_upstream *upstream;
+    struct view *view;
+    struct dx_journal *access;
+    _Atomic uint64_t *counters;
+    struct dx_random random;
+    struct dx_slab blocks, bulk, exchanges, clients_slab;
+    struct dx_link clients;
+    unsigned clients_n;
+    bool stopping;
+    /* the access log's lines since the last flush */
+    char *lines;
+    size_t lines_n;
+    struct dx_timer lines_flush;
+    /* the Date field's value, made once a second */
+    uint64_t date_s;
+    char date[DX_CLOCK_RFC3339];
+    size_t date_n;
+};
+
+static inline void proxy_count(struct dx_proxy *p, enum dx_counter c, int64_t by)
+{
+    dx_count_add(&p->counters[c], (uint64_t)by);
+}
+struct dx_slice proxy_date(struct dx_proxy *p);
+static inline const struct dx_config *view_config(const struct view *v) { return v->snapshot->config; }
+
+enum state {
+#define NEXT(s) 0
+#define STATE(id, waits, deadline, outcome, next) STATE_##id,
+#include "proxy/states.def"
+    STATE_COUNT,
+    STATE_WAIT /* not a state: the step waits where it is */
+};
+
+enum outcome {
+#define OUTCOME(id, word, status, sentence) OUTCOME_##id,
+#include "diplex/outcomes.def"
+    OUTCOME_COUNT,
+};
+struct outcome_row {
+    const char *word, *sentence;
+    unsigned status;
+};
+const struct outcome_row *outcome_row(enum outcome o);
+
+enum blocked { BLOCKED_NOT, BLOCKED_CLIENT, BLOCKED_SERVER };
+
+/* Where the request body comes from. */
+enum source { SOURCE_NONE, SOURCE_MEMORY, SOURCE_SPOOL, SOURCE_STREAM };
+
+struct exchange {
+    uint32_t magic;
+    enum state state;
+    enum outcome outcome;
+    unsigned status;       /* told to the client; 0: none was */
+    const char *reason;    /* more than the outcome says; static; may be NULL */
+    struct dx_proxy *proxy;
+    struct front *front;
+    struct view *view;
+
+    /* the request */
+    struct dx_request request;
+    size_t request_head_bytes;
+    const struct dx_route_config *route;
+    const struct dx_pool_config *pool;
+    struct dx_slice client_ip, request_id, proto;
+    char id_text[32];
+    char *head_block;      /* the block that the request's slices point into, once the client reads on in another */
+    bool head_block_bulk;
+
+    /* the server */
+    struct dx_tried tried;
+    enum outcome connect_outcome; /* what to say when nobody is left to try */
+    struct dx_connection *connection;
+    struct dx_connection_user user;
+    char server[DX_BOARD_NAME];
+    bool reused, fresh_only, retried;
+    bool asked;             /* the request was begun on this connection */
+
+    /* the request body on its way up */
+    enum source source;
+    struct dx_slice head;   /* as sent to the server; kept for another try */
+    struct dx_slice memory; /* SOURCE_MEMORY */
+    struct dx_spool spool;  /* SOURCE_SPOOL */
+    bool spool_open;
+    uint64_t spool_at;
+    char *spool_block;      /* for pieces read from the file */
+    enum dx_framing up_framing;
+    struct outlet up;
+    bool up_ended, up_broken;
+    struct dx_http1_body client_body; /* HTTP/1 fronts: reading it */
+    struct dx_fields trailers; /* of either side; storage made when first needed */
+    uint64_t body_limit;    /* 0: none */
+    uint64_t body_in;       /* body bytes taken from the client */
+
+    /* the answer on its way down */
+    struct dx_response response;
+    struct inlet in;        /* bytes of the server */
+    size_t answer_seen, answer_head_bytes;
+    struct dx_http1_body answer;
+    struct outlet down;
+    enum dx_framing down_framing;
+    bool down_full, down_ended;
+    bool discard;           /* the client left; a wsgi server's answer is read off and dropped */
+    uint64_t discard_from;  /* body_out then */
+    bool tunnel, reply_ready;
+    unsigned interims;
+    uint64_t body_out;
+
+    bool keep_client;       /* the client's connection serves another request after this one */
+    bool linger;            /* unread request bytes: close in a way that lets the client read the answer */
+    bool raw_drain, said_no_more;
+    uint64_t drained;
+
+    enum blocked blocked;
+    bool progress;
+    enum state armed_for;
+    enum blocked armed_blocked;
+    struct dx_deadline deadline;
+    struct dx_task again;
+    uint64_t start_us, start_wall_us, queued_us, picked_us, connected_us, first_byte_us;
+
+    struct dx_arena arena;
+    _Alignas(16) char lent[12 * 1024];
+};
+
+/* --- exchange.c --- */
+struct exchange *exchange_new(struct dx_proxy *p, struct front *front);
+void exchange_run(struct exchange *x); /* as far as it goes; then look at exchange_finished */
+static inline bool exchange_finished(const struct exchange *x) { return x->state == STATE_FINISH; }
+void exchange_free(struct exchange *x); /* after it finished */
+/* Breaks it off where it stands: shutdown. */
+void exchange_cut(struct exchange *x, enum outcome why);
+
+/* Room for x->trailers; false: out of memory. */
+bool exchange_trailer_storage(struct exchange *x) DX_CHECKED;
+
+/* --- pumps.c --- */
+enum pump { PUMP_DONE, PUMP_WAIT, PUMP_CLIENT_GONE, PUMP_CLIENT_BAD, PUMP_SERVER_BROKE, PUMP_NO_MEMORY, PUMP_SPOOL };
+enum pump pump_up(struct exchange *x, struct dx_http_error *err);
+enum pump pump_down(struct exchange *x, struct dx_http_error *err);
+/* Reads the request body into the spool. */
+enum pump pump_spool(struct exchange *x, struct dx_http_error *err);
+/* Everything again from the start, for another connection. */
+void pump_up_rewind(struct exchange *x);
+
+/* --- reply.c --- */
+/* Queues diplex's own answer for x->outcome and x->status. False: out of memory. */
+bool reply_prepare(struct exchange *x) DX_CHECKED;
+
+/* --- access.c --- */
+void access_write(struct exchange *x);
+void access_flush(struct dx_proxy *p);
+
+/* --- client.c --- */
+bool client_start(struct dx_proxy *p, int fd, const struct dx_address *peer) DX_CHECKED;
+void client_stop_all(struct dx_proxy *p);
+unsigned client_cut_all(struct dx_proxy *p);
+
+#endif

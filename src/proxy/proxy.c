@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* A worker's proxy: its slabs, its clients, its view of the configuration in force. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "proxy/client.h"
+
+/* How many returned blocks are kept for the next; beyond it memory goes back. */
+#define KEEP_BLOCKS 256
+#define KEEP_BULK 32
+#define KEEP_EXCHANGES 128
+#define KEEP_CLIENTS 1024
+
+void view_unref(struct view **vp)
+{
+    struct view *v = *vp;
+    if (v == NULL)
+        return;
+    *vp = NULL;
+    if (--v->refs > 0)
+        return;
+    dx_snapshot_unref(&v->snapshot);
+    free(v->pools);
+    free(v);
+}
+
+static struct view *view_new(struct dx_proxy *p, struct dx_snapshot *s)
+{
+    struct view *v = calloc(1, sizeof(*v));
+    if (v == NULL)
+        return NULL;
+    v->refs = 1;
+    v->snapshot = dx_snapshot_ref(s);
+    v->pools = calloc(s->config->pools_n, sizeof(struct dx_pool *));
+    for (unsigned i = 0; v->pools != NULL && i < s->config->pools_n; i++) {
+        v->pools[i] = dx_upstream_pool(p->upstream, s->board_pools[i], &s->config->pools[i]);
+        if (v->pools[i] == NULL) {
+            view_unref(&v);
+            return NULL;
+        }
+    }
+    if (v->pools == NULL)
+        view_unref(&v);
+    return v;
+}
+
+static bool has_board_pool(const struct dx_snapshot *s, uint32_t board_pool)
+{
+    for (unsigned i = 0; i < s->config->pools_n; i++)
+        if (s->board_pools[i] == board_pool)
+            return true;
+    return false;
+}
+
+struct dx_proxy *dx_proxy_new(const struct dx_proxy_setup *s)
+{
+    struct dx_proxy *p = calloc(1, sizeof(*p));
+    if (p == NULL)
+        return NULL;
+    DX_MAGIC_SET(p, PROXY_MAGIC);
+    p->loop = s->loop;
+    p->board = s->board;
+    p->worker = s->worker;
+    p->access = s->access;
+    p->counters = dx_board_counters(s->board, s->worker);
+    p->random.state = dx_clock_wall_us() ^ ((uint64_t)getpid() << 32) ^ ((uint64_t)s->worker << 56);
+    dx_list_init(&p->clients);
+    dx_slab_init(&p->blocks, BLOCK_BYTES, KEEP_BLOCKS);
+    dx_slab_init(&p->bulk, BULK_BYTES, KEEP_BULK);
+    dx_slab_init(&p->exchanges, sizeof(struct exchange), KEEP_EXCHANGES);
+    dx_slab_init(&p->clients_slab, sizeof(struct client), KEEP_CLIENTS);
+    p->upstream = dx_upstream_new(s->loop, s->board, s->worker, s->news_fd);
+    if (p->upstream == NULL) {
+        free(p);
+        return NULL;
+    }
+    return p;
+}
+
+void dx_proxy_free(struct dx_proxy **pp)
+{
+    struct dx_proxy *p = *pp;
+    if (p == NULL)
+        return;
+    *pp = NULL;
+    DX_MAGIC_OK(p, PROXY_MAGIC);
+    DX_ASSERT(p->clients_n == 0);
+    dx_timer_clear(&p->lines_flush);
+    access_flush(p);
+    view_unref(&p->view);
+    dx_upstream_free(&p->upstream);
+    dx_slab_fini(&p->blocks);
+    dx_slab_fini(&p->bulk);
+    dx_slab_fini(&p->exchanges);
+    dx_slab_fini(&p->clients_slab);
+    free(p->lines);
+    DX_MAGIC_CLEAR(p);
+    free(p);
+}
+
+bool dx_proxy_use(struct dx_proxy *p, struct dx_snapshot *s)
+{
+    DX_MAGIC_OK(p, PROXY_MAGIC);
+    struct view *v = view_new(p, s), *old = p->view;
+    if (v == NULL)
+        return false;
+    p->view = v;
+    for (unsigned i = 0; old != NULL && i < old->snapshot->config->pools_n; i++)
+        if (!has_board_pool(s, old->snapshot->board_pools[i]))
+            dx_upstream_forget_pool(p->upstream, old->snapshot->board_pools[i]);
+    view_unref(&old);
+    return true;
+}
+
+void dx_proxy_accept(struct dx_proxy *p, int fd, const struct dx_address *peer)
+{
+    DX_MAGIC_OK(p, PROXY_MAGIC);
+    DX_ASSERT(p->view != NULL);
+    (void)!client_start(p, fd, peer); /* without memory the connection is closed: there is nothing better to do */
+}
+
+void dx_proxy_stop(struct dx_proxy *p)
+{
+    DX_MAGIC_OK(p, PROXY_MAGIC);
+    p->stopping = true;
+    client_stop_all(p);
+    dx_upstream_close_idle(p->upstream);
+}
+
+unsigned dx_proxy_clients(const struct dx_proxy *p) { return p->clients_n; }
+
+unsigned dx_proxy_cut(struct dx_proxy *p)
+{
+    unsigned cut = client_cut_all(p);
+    dx_upstream_close_idle(p->upstream);
+    return cut;
+}
+
+struct dx_slice proxy_date(struct dx_proxy *p)
+{
+    uint64_t now_s = dx_loop_now_us(p->loop) / 1000000;
+    if (now_s != p->date_s || p->date_n == 0) {
+        p->date_s = now_s;
+        p->date_n = dx_clock_http_date(dx_clock_wall_us(), p->date, sizeof(p->date));
+    }
+    return dx_slice_of(p->date, p->date_n);
+}

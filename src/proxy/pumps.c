@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The two directions of a body. Each pump moves what it can, one piece at a time: a piece is borrowed from where it came from, framed, sent, and only then is the
+ * next one read. So memory is bounded by one block a direction, and whoever is slow slows the other side down.
+ */
+#include <errno.h>
+
+#include "proxy/front.h"
+#include "proxy/internal.h"
+
+#define PIECES_PER_TURN 16         /* then the others have their turn */
+#define DISCARD_MAX (1024u * 1024) /* of an answer whose client has left, before the server is told so too */
+
+static enum pump wait_for(struct exchange *x, enum blocked who)
+{
+    x->blocked = who;
+    return PUMP_WAIT;
+}
+
+static enum pump pause_here(struct exchange *x)
+{
+    dx_loop_again(x->proxy->loop, &x->again);
+    x->progress = true;
+    return PUMP_WAIT;
+}
+
+static struct blocks blocks_of(struct exchange *x) { return (struct blocks){.small = &x->proxy->blocks, .bulk = &x->proxy->bulk}; }
+
+static bool over_limit(const struct exchange *x, struct dx_http_error *err)
+{
+    if (x->body_limit == 0 || x->body_in <= x->body_limit)
+        return false;
+    *err = (struct dx_http_error){413, "body larger than its limit"};
+    return true;
+}
+
+/* --- up: the request body to the server --- */
+
+static enum pump end_up(struct exchange *x, const struct dx_fields *trailers)
+{
+    x->up_ended = true;
+    if (x->up_framing != DX_FRAMING_CHUNKED)
+        return PUMP_DONE;
+    if (trailers == NULL || trailers->n == 0) {
+        outlet_add(&x->up, DX_SLICE(DX_HTTP1_LAST_CHUNK));
+        return PUMP_DONE;
+    }
+    size_t cap = 8;
+    for (unsigned i = 0; i < trailers->n; i++)
+        cap += trailers->at[i].name.n + trailers->at[i].value.n + 4;
+    char *p = dx_arena_alloc(&x->arena, cap);
+    if (p == NULL)
+        return PUMP_NO_MEMORY;
+    struct dx_out out = dx_out_of(p, cap);
+    DX_OUT_LIT(&out, "0\r\n");
+    if (!dx_forward_write_trailers(trailers, &out))
+        return PUMP_NO_MEMORY;
+    outlet_add(&x->up, dx_out_slice(&out));
+    return PUMP_DONE;
+}
+
+/* The next piece from the client into the outlet. */
+static enum pump feed_stream(struct exchange *x, struct dx_http_error *err)
+{
+    const struct dx_fields *trailers = NULL;
+    struct dx_slice data;
+
+    switch (x->front->ops->read_body(x->front, x, &data, &trailers, err)) {
+    case FRONT_OK:
+        x->body_in += data.n;
+        x->progress = true;
+        if (over_limit(x, err))
+            return PUMP_CLIENT_BAD;
+        outlet_add_body(&x->up, x->up_framing, data);
+        return PUMP_DONE;
+    case FRONT_END:
+        return end_up(x, trailers);
+    case FRONT_WAIT:
+        return wait_for(x, BLOCKED_CLIENT);
+    case FRONT_BAD:
+        return PUMP_CLIENT_BAD;
+    case FRONT_GONE:
+        break;
+    }
+    return PUMP_CLIENT_GONE;
+}
+
+static enum pump feed_spool(struct exchange *x)
+{
+    struct blocks b = blocks_of(x);
+    struct dx_slice data;
+
+    if (x->spool_block == NULL && dx_spool_in_file(&x->spool)) {
+        x->spool_block = dx_slab_get(b.bulk);
+        if (x->spool_block == NULL)
+            return PUMP_NO_MEMORY;
+    }
+    if (!dx_spool_peek(&x->spool, x->spool_at, x->spool_block, BULK_BYTES, &data))
+        return PUMP_SPOOL;
+    x->spool_at += data.n;
+    outlet_add(&x->up, data);
+    x->up_ended = data.n == 0;
+    return PUMP_DONE;
+}
+
+static enum pump feed(struct exchange *x, struct dx_http_error *err)
+{
+    switch (x->source) {
+    case SOURCE_NONE:
+        break;
+    case SOURCE_MEMORY:
+        outlet_add(&x->up, x->memory);
+        break;
+    case SOURCE_SPOOL:
+        return feed_spool(x);
+    case SOURCE_STREAM:
+        return feed_stream(x, err);
+    }
+    x->up_ended = true;
+    return PUMP_DONE;
+}
+
+enum pump pump_up(struct exchange *x, struct dx_http_error *err)
+{
+    struct dx_transport *t = dx_connection_transport(x->connection);
+
+    for (unsigned piece = 0; piece < PIECES_PER_TURN; piece++) {
+        /* A body in memory goes out with the head in one system call; a streamed one waits for nobody. */
+        if (!x->up_ended && (outlet_empty(&x->up) || x->source == SOURCE_MEMORY || x->source == SOURCE_NONE)) {
+            enum pump fed = feed(x, err);
+            if (fed != PUMP_DONE)
+                return fed;
+        }
+        uint64_t before = x->up.sent;
+        enum dx_io io = outlet_flush(&x->up, t);
+        x->progress |= x->up.sent != before;
+        if (io == DX_IO_AGAIN)
+            return wait_for(x, BLOCKED_SERVER);
+        if (io != DX_IO_OK)
+            return PUMP_SERVER_BROKE;
+        if (x->up_ended)
+            return PUMP_DONE;
+    }
+    return pause_here(x);
+}
+
+void pump_up_rewind(struct exchange *x)
+{
+    outlet_clear(&x->up);
+    x->up.sent = 0;
+    x->spool_at = 0;
+    x->up_ended = x->up_broken = false;
+}
+
+enum pump pump_spool(struct exchange *x, struct dx_http_error *err)
+{
+    const struct dx_fields *trailers = NULL;
+    struct dx_slice data;
+
+    for (unsigned piece = 0; piece < PIECES_PER_TURN; piece++) {
+        switch (x->front->ops->read_body(x->front, x, &data, &trailers, err)) {
+        case FRONT_OK:
+            break;
+        case FRONT_END:
+            return PUMP_DONE;
+        case FRONT_WAIT:
+            return wait_for(x, BLOCKED_CLIENT);
+        case FRONT_BAD:
+            return PUMP_CLIENT_BAD;
+        case FRONT_GONE:
+            return PUMP_CLIENT_GONE;
+        }
+        x->body_in += data.n;
+        x->progress = true;
+        if (over_limit(x, err))
+            return PUMP_CLIENT_BAD;
+        if (!dx_spool_append(&x->spool, data))
+            return errno == ENOMEM ? PUMP_NO_MEMORY : PUMP_SPOOL;
+    }
+    return pause_here(x);
+}
+
+/* --- down: the answer's body to the client --- */
+
+static enum pump end_down(struct exchange *x, const struct dx_fields *trailers)
+{
+    if (!x->front->ops->write_end(x->front, x, trailers))
+        return PUMP_NO_MEMORY;
+    x->down_ended = true;
+    return PUMP_DONE;
+}
+
+static enum pump flush_down(struct exchange *x)
+{
+    switch (x->front->ops->flush(x->front, x)) {
+    case FRONT_OK:
+        x->progress = true;
+        x->down_full = false;
+        return PUMP_DONE;
+    case FRONT_WAIT:
+        return wait_for(x, BLOCKED_CLIENT);
+    case FRONT_END:
+    case FRONT_BAD:
+    case FRONT_GONE:
+        break;
+    }
+    return PUMP_CLIENT_GONE;
+}
+
+/* More bytes of the server. The outlet is empty, so nothing points into the inlet. PUMP_DONE: look again. */
+static enum pump fill_down(struct exchange *x)
+{
+    struct blocks b = blocks_of(x);
+    struct dx_transport *t = dx_connection_transport(x->connection);
+    bool bulk = x->answer.framing != DX_FRAMING_LENGTH || x->answer.left > BLOCK_BYTES;
+
+    if (!t->readable)
+        return wait_for(x, BLOCKED_SERVER);
+    switch (inlet_fill(&x->in, t, &b, bulk && x->answer.total >= BLOCK_BYTES)) {
+    case DX_IO_OK:
+        return PUMP_DONE;
+    case DX_IO_AGAIN:
+        return wait_for(x, BLOCKED_SERVER);
+    case DX_IO_EOF:
+        if (x->answer.framing == DX_FRAMING_CLOSE)
+            return end_down(x, NULL);
+        break;
+    case DX_IO_ERROR:
+        break;
+    }
+    return PUMP_SERVER_BROKE;
+}
+
+/* FRONT's trailers of the answer; PUMP_WAIT without blocked: more bytes are needed. */
+static enum pump trailers_down(struct exchange *x, bool *more, struct dx_http_error *err)
+{
+    const struct dx_config *c = view_config(x->view);
+    struct dx_http1_limits limits = {.head_bytes = c->limits.header_size, .fields = c->limits.header_count};
+    struct dx_slice in = inlet_bytes(&x->in);
+    size_t used = 0;
+
+    if (!exchange_trailer_storage(x))
+        return PUMP_NO_MEMORY;
+    enum dx_parse parse = dx_http1_trailers(in.p, in.n, &limits, &x->trailers, &used, err);
+    *more = parse == DX_PARSE_MORE;
+    if (*more)
+        return PUMP_DONE;
+    if (parse == DX_PARSE_BAD)
+        return PUMP_SERVER_BROKE;
+    x->in.begin += used;
+    dx_http1_body_trailers_done(&x->answer);
+    return end_down(x, &x->trailers);
+}
+
+/* The next piece into the outlet, or the end; *more: the inlet has no whole piece. */
+static enum pump take_piece(struct exchange *x, bool *more, struct dx_http_error *err)
+{
+    struct dx_slice in = inlet_bytes(&x->in), data;
+    size_t used = 0;
+
+    enum dx_body_step step = dx_http1_body_next(&x->answer, in.p, in.n, &used, &data, err);
+    x->in.begin += used;
+    switch (step) {
+    case DX_BODY_DATA:
+        x->body_out += data.n;
+        if (x->discard && x->body_out - x->discard_from > DISCARD_MAX)
+            return PUMP_CLIENT_GONE;
+        x->down_full = true;
+        x->front->ops->write_body(x->front, x, data);
+        return dx_http1_body_is_done(&x->answer) ? end_down(x, NULL) : PUMP_DONE;
+    case DX_BODY_DONE:
+        return end_down(x, NULL);
+    case DX_BODY_TRAILERS:
+        return trailers_down(x, more, err);
+    case DX_BODY_MORE:
+        *more = true;
+        return PUMP_DONE;
+    case DX_BODY_BAD:
+        break;
+    }
+    return PUMP_SERVER_BROKE;
+}
+
+enum pump pump_down(struct exchange *x, struct dx_http_error *err)
+{
+    for (unsigned piece = 0; piece < PIECES_PER_TURN; piece++) {
+        bool more = false;
+        enum pump r = PUMP_DONE;
+        if (!x->down_full && !x->down_ended)
+            r = take_piece(x, &more, err);
+        if (r != PUMP_DONE)
+            return r;
+        r = flush_down(x);
+        if (r != PUMP_DONE)
+            return r;
+        if (x->down_ended)
+            return PUMP_DONE;
+        if (more)
+            r = fill_down(x);
+        if (r != PUMP_DONE)
+            return r;
+    }
+    return pause_here(x);
+}

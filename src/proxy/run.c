@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The runner of exchanges: birth, the walk from state to state, deadlines, death. What the states do is in exchange.c.
+ */
+#include "proxy/front.h"
+#include "proxy/steps.h"
+
+enum deadline { DEADLINE_NONE, DEADLINE_HEADER, DEADLINE_BODY, DEADLINE_CONNECT, DEADLINE_TRANSFER, DEADLINE_RESPONSE, DEADLINE_RELAY,
+                DEADLINE_TUNNEL, DEADLINE_SEND, DEADLINE_DRAIN };
+
+struct row {
+    const char *name, *waits, *deadline_name;
+    enum deadline deadline;
+    enum outcome outcome;
+    unsigned next;
+};
+
+#define NEXT(s) (1u << STATE_##s)
+static const struct row rows[STATE_COUNT] = {
+#define STATE(id, waits, deadline, outcome, next) {#id, waits, #deadline, DEADLINE_##deadline, OUTCOME_##outcome, next},
+#include "proxy/states.def"
+};
+
+static const struct outcome_row outcomes[OUTCOME_COUNT] = {
+#define OUTCOME(id, word, status, sentence) {word, sentence, status},
+#include "diplex/outcomes.def"
+};
+
+const struct outcome_row *outcome_row(enum outcome o)
+{
+    DX_ASSERT(o < OUTCOME_COUNT);
+    return &outcomes[o];
+}
+
+static void enter(struct exchange *x, enum state next)
+{
+    DX_ASSERT(next < STATE_COUNT && (rows[x->state].next & (1u << next)) != 0);
+    x->state = next;
+}
+
+/* --- deadlines --- */
+
+static uint64_t duration_of(const struct exchange *x)
+{
+    const struct dx_config *c = view_config(x->view);
+
+    switch (rows[x->state].deadline) {
+    case DEADLINE_NONE:
+        return 0;
+    case DEADLINE_HEADER:
+    case DEADLINE_DRAIN:
+        return c->timeouts.header;
+    case DEADLINE_BODY:
+        return c->timeouts.body;
+    case DEADLINE_CONNECT:
+        return x->pool->timeouts.connect;
+    case DEADLINE_RESPONSE:
+        return x->blocked == BLOCKED_CLIENT ? c->timeouts.body : x->pool->timeouts.response;
+    case DEADLINE_TRANSFER:
+        return x->blocked == BLOCKED_CLIENT ? c->timeouts.body : x->pool->timeouts.response;
+    case DEADLINE_RELAY:
+        return x->blocked == BLOCKED_CLIENT ? c->timeouts.send : x->pool->timeouts.idle;
+    case DEADLINE_TUNNEL:
+        return x->pool->timeouts.tunnel;
+    case DEADLINE_SEND:
+        return c->timeouts.send;
+    }
+    return 0;
+}
+
+/* A wait begins, or goes on after progress. The head's time and the drain's are for the whole of it. */
+static void arm(struct exchange *x)
+{
+    bool whole = x->state == STATE_READ_HEAD || x->state == STATE_DRAIN;
+    bool same = x->armed_for == x->state && x->armed_blocked == x->blocked;
+
+    if (same && (whole || !x->progress))
+        return;
+    x->armed_for = x->state;
+    x->armed_blocked = x->blocked;
+    x->progress = false;
+    dx_deadline_set(x->proxy->loop, &x->deadline, duration_of(x));
+}
+
+static enum outcome outcome_of_deadline(const struct exchange *x)
+{
+    if (x->blocked == BLOCKED_CLIENT && (x->state == STATE_SEND || x->state == STATE_AWAIT_HEAD))
+        return OUTCOME_BODY_TIMEOUT;
+    if (x->blocked == BLOCKED_CLIENT && x->state == STATE_RELAY)
+        return OUTCOME_CLIENT_SLOW;
+    return rows[x->state].outcome;
+}
+
+/* The deadline's own way on: another server, an answer, or the end. */
+static enum state after_deadline(struct exchange *x)
+{
+    enum outcome o = outcome_of_deadline(x);
+
+    if (x->state == STATE_CONNECT) {
+        dx_connection_timed_out(x->connection);
+        dx_connection_close(&x->connection);
+        x->connect_outcome = o;
+        return STATE_PICK;
+    }
+    if (x->state == STATE_RELAY)
+        x->front->ops->break_off(x->front, x);
+    if (x->state == STATE_DRAIN)
+        return exchange_end(x, x->outcome);
+    if (rows[x->state].next & (1u << STATE_REPLY)) {
+        enum state next = exchange_answer(x, o, NULL);
+        if (o == OUTCOME_HEADER_TIMEOUT || o == OUTCOME_BODY_TIMEOUT)
+            x->keep_client = false;
+        return next;
+    }
+    return exchange_end(x, o);
+}
+
+static void on_deadline(struct dx_deadline *d)
+{
+    struct exchange *x = DX_CONTAINER(d, struct exchange, deadline);
+    DX_MAGIC_OK(x, EXCHANGE_MAGIC);
+    enter(x, after_deadline(x));
+    x->front->ops->wake(x->front);
+}
+
+/* --- the walk --- */
+
+static _Thread_local const struct exchange *at_hand;
+
+static void print_at_hand(void)
+{
+    if (at_hand != NULL && at_hand->magic == EXCHANGE_MAGIC)
+        dx_log(DX_LOG_ERROR, "panic_exchange", DX_KS("state", rows[at_hand->state].name), DX_KL("method", at_hand->request.method),
+               DX_KL("target", at_hand->request.target), DX_KS("server", at_hand->server));
+}
+
+void exchange_run(struct exchange *x)
+{
+    DX_MAGIC_OK(x, EXCHANGE_MAGIC);
+    at_hand = x;
+    for (;;) {
+        x->blocked = BLOCKED_NOT;
+        enum state next = exchange_steps[x->state](x);
+        if (next == STATE_WAIT)
+            break;
+        enter(x, next);
+    }
+    if (x->state != STATE_FINISH)
+        arm(x);
+    at_hand = NULL;
+}
+
+static void on_server_ready(struct dx_connection_user *u)
+{
+    struct exchange *x = DX_CONTAINER(u, struct exchange, user);
+    DX_MAGIC_OK(x, EXCHANGE_MAGIC);
+    x->front->ops->wake(x->front);
+}
+
+static void on_again(struct dx_task *t)
+{
+    struct exchange *x = DX_CONTAINER(t, struct exchange, again);
+    DX_MAGIC_OK(x, EXCHANGE_MAGIC);
+    x->front->ops->wake(x->front);
+}
+
+/* --- birth and death --- */
+
+static void make_id(struct exchange *x)
+{
+    static const char hex[] = "0123456789abcdef";
+    for (unsigned half = 0; half < 2; half++) {
+        uint64_t bits = dx_random_next(&x->proxy->random);
+        for (unsigned i = 0; i < 16; i++, bits >>= 4)
+            x->id_text[half * 16 + i] = hex[bits & 15];
+    }
+}
+
+struct exchange *exchange_new(struct dx_proxy *p, struct front *front)
+{
+    struct exchange *x = dx_slab_get(&p->exchanges);
+    if (x == NULL)
+        return NULL;
+    memset(x, 0, offsetof(struct exchange, lent));
+    DX_MAGIC_SET(x, EXCHANGE_MAGIC);
+    x->proxy = p;
+    x->front = front;
+    x->view = p->view;
+    x->view->refs++;
+    x->state = STATE_READ_HEAD;
+    x->armed_for = STATE_COUNT;
+    x->keep_client = true;
+    x->deadline.on_due = on_deadline;
+    x->again.run = on_again;
+    x->user.on_ready = on_server_ready;
+    dx_arena_init(&x->arena, x->lent, sizeof(x->lent));
+    x->request.fields.max = view_config(x->view)->limits.header_count;
+    x->request.fields.at = dx_arena_alloc(&x->arena, x->request.fields.max * sizeof(struct dx_field));
+    x->start_us = dx_loop_now_us(p->loop);
+    x->start_wall_us = dx_clock_wall_us();
+    make_id(x);
+    x->request_id = dx_slice_of(x->id_text, sizeof(x->id_text));
+    x->client_ip = front->ip;
+    proxy_count(p, DX_COUNTER_REQUESTS_RUNNING, 1);
+    if (x->request.fields.at == NULL)
+        exchange_free(x);
+    dx_panic_set_hook(print_at_hand);
+    return x->request.fields.at != NULL ? x : NULL;
+}
+
+void exchange_free(struct exchange *x)
+{
+    struct dx_proxy *p = x->proxy;
+    struct blocks b = {.small = &p->blocks, .bulk = &p->bulk};
+
+    DX_MAGIC_OK(x, EXCHANGE_MAGIC);
+    dx_deadline_clear(&x->deadline);
+    dx_task_cancel(&x->again);
+    dx_connection_close(&x->connection);
+    inlet_release(&x->in, &b);
+    if (x->head_block != NULL)
+        inlet_put_block(x->head_block, x->head_block_bulk, &b);
+    dx_slab_put(&p->bulk, x->spool_block);
+    if (x->spool_open)
+        dx_spool_fini(&x->spool);
+    dx_arena_reset(&x->arena);
+    if (x->tunnel)
+        proxy_count(p, DX_COUNTER_TUNNELS_OPEN, -1);
+    proxy_count(p, DX_COUNTER_REQUESTS_RUNNING, -1);
+    view_unref(&x->view);
+    DX_MAGIC_CLEAR(x);
+    dx_slab_put(&p->exchanges, x);
+}
+
+void exchange_cut(struct exchange *x, enum outcome why)
+{
+    if (x->state == STATE_FINISH)
+        return;
+    x->front->ops->break_off(x->front, x);
+    if (x->state != STATE_DRAIN)
+        x->outcome = why;
+    exchange_account(x);
+    x->state = STATE_FINISH; /* from anywhere: the one move that is not in the table, made when the worker ends */
+}
+
+/* --- what steps share --- */
+
+enum state exchange_answer(struct exchange *x, enum outcome o, const char *reason)
+{
+    x->outcome = o;
+    x->reason = reason;
+    x->status = outcome_row(o)->status;
+    if (!exchange_body_read(x)) {
+        x->keep_client = false;
+        x->linger = true;
+    }
+    return STATE_REPLY;
+}
+
+enum state exchange_end(struct exchange *x, enum outcome o)
+{
+    x->outcome = o;
+    x->keep_client = false;
+    return STATE_FINISH;
+}
+
+static bool is_trusted(const struct dx_config *c, const struct dx_address *a)
+{
+    for (unsigned i = 0; i < c->trusted_n; i++)
+        if (dx_cidr_match(&c->trusted[i], a))
+            return true;
+    return false;
+}
+
+void exchange_peer(const struct exchange *x, const struct dx_config *c, struct dx_forward_request *how)
+{
+    *how = (struct dx_forward_request){
+        .peer_ip = x->front->ip,
+        .peer_trusted = is_trusted(c, x->front->peer),
+        .trusted = c->trusted,
+        .trusted_n = c->trusted_n,
+        .https = x->front->https,
+        .request_id = dx_slice_of(x->id_text, sizeof(x->id_text)),
+        .start_us = x->start_wall_us,
+    };
+}
+
+static bool storage(struct exchange *x, struct dx_fields *f)
+{
+    if (f->at == NULL) {
+        f->max = view_config(x->view)->limits.header_count;
+        f->at = dx_arena_alloc(&x->arena, f->max * sizeof(struct dx_field));
+    }
+    return f->at != NULL;
+}
+
+bool exchange_answer_storage(struct exchange *x) { return storage(x, &x->response.fields); }
+bool exchange_trailer_storage(struct exchange *x) { return storage(x, &x->trailers); }
+
+bool exchange_reads_off(struct exchange *x)
+{
+    if (x->pool->kind == DX_KIND_ASGI || x->discard)
+        return false;
+    x->discard = true;
+    x->discard_from = x->body_out;
+    x->keep_client = false;
+    outlet_clear(&x->down);
+    x->down_full = false;
+    return true;
+}
+
+void exchange_release_connection(struct exchange *x)
+{
+    bool whole = x->up_ended && !x->up_broken && outlet_empty(&x->up) && inlet_empty(&x->in);
+
+    if (whole && x->response.keep_alive && x->answer.framing != DX_FRAMING_CLOSE)
+        dx_connection_keep(&x->connection);
+    else
+        dx_connection_close(&x->connection);
+}
+
+void exchange_account(struct exchange *x)
+{
+    struct dx_proxy *p = x->proxy;
+    proxy_count(p, DX_COUNTER_REQUESTS, 1);
+    proxy_count(p, DX_COUNTER_BYTES_IN, (int64_t)x->body_in);
+    proxy_count(p, DX_COUNTER_BYTES_OUT, (int64_t)x->body_out);
+    access_write(x);
+}
+
+/* --- the tables as text --- */
+
+void dx_proxy_print_states(struct dx_text *out)
+{
+    dx_text_adds(out, "| state | waits for | deadline | when it passes | may go on to |\n|---|---|---|---|---|\n");
+    for (unsigned i = 0; i < STATE_COUNT; i++) {
+        bool timed = rows[i].deadline != DEADLINE_NONE;
+        dx_text_addf(out, "| %s | %s | %s | %s |", rows[i].name, rows[i].waits, timed ? rows[i].deadline_name : "-",
+                     timed ? outcomes[rows[i].outcome].word : "-");
+        for (unsigned k = 0; k < STATE_COUNT; k++)
+            if (rows[i].next & (1u << k))
+                dx_text_addf(out, " %s", rows[k].name);
+        dx_text_adds(out, " |\n");
+    }
+}
+
+void dx_proxy_print_outcomes(struct dx_text *out)
+{
+    dx_text_adds(out, "| outcome | status | meaning |\n|---|---|---|\n");
+    for (unsigned i = 0; i < OUTCOME_COUNT; i++) {
+        dx_text_addf(out, "| `%s` | ", outcomes[i].word);
+        if (outcomes[i].status != 0)
+            dx_text_addf(out, "%u", outcomes[i].status);
+        else
+            dx_text_adds(out, "-");
+        dx_text_addf(out, " | %s |\n", outcomes[i].sentence);
+    }
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* One configuration as all workers share it: the model, the prefix table made from it, and where its pools are on the board. */
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "proxy/internal.h"
+
+static const char *from_environment(const char *name, void *arg)
+{
+    (void)arg;
+    return getenv(name);
+}
+
+static struct dx_config *parse(struct dx_slice text, const char *file, struct dx_err *err)
+{
+    struct dx_config_faults faults = {0};
+    struct dx_config *c = dx_config_parse(text, file, from_environment, NULL, &faults);
+    if (c == NULL && faults.n > 0)
+        dx_err_set(err, "%s:%u:%u: %s", file, faults.at[0].line, faults.at[0].column, faults.at[0].text);
+    else if (c == NULL)
+        dx_err_set(err, "out of memory");
+    dx_config_faults_fini(&faults);
+    return c;
+}
+
+static bool make_routes(struct dx_snapshot *s, struct dx_err *err)
+{
+    const struct dx_config *c = s->config;
+    struct dx_route_key *keys = calloc(c->routes_n ? c->routes_n : 1, sizeof(*keys));
+
+    if (keys == NULL)
+        return dx_err_set(err, "out of memory");
+    for (unsigned i = 0; i < c->routes_n; i++)
+        keys[i] = (struct dx_route_key){.host = dx_slice_str(c->routes[i].host), .prefix = dx_slice_str(c->routes[i].path)};
+    s->routes = dx_route_new(keys, c->routes_n, err);
+    free(keys);
+    return s->routes != NULL;
+}
+
+static bool find_pools(struct dx_snapshot *s, const struct dx_board *b, struct dx_err *err)
+{
+    const struct dx_config *c = s->config;
+    s->board_pools = calloc(c->pools_n ? c->pools_n : 1, sizeof(*s->board_pools));
+    if (s->board_pools == NULL)
+        return dx_err_set(err, "out of memory");
+    for (unsigned i = 0; i < c->pools_n; i++) {
+        s->board_pools[i] = dx_board_pool_find(b, c->pools[i].name);
+        if (s->board_pools[i] == DX_BOARD_NONE)
+            return dx_err_set(err, "the pool %s is not on the board", c->pools[i].name);
+    }
+    return true;
+}
+
+struct dx_snapshot *dx_snapshot_new(struct dx_slice text, const char *file, const struct dx_board *b, struct dx_err *err)
+{
+    struct dx_snapshot *s = calloc(1, sizeof(*s));
+    if (s == NULL) {
+        dx_err_set(err, "out of memory");
+        return NULL;
+    }
+    DX_MAGIC_SET(s, SNAPSHOT_MAGIC);
+    atomic_init(&s->refs, 1);
+    s->config = parse(text, file, err);
+    if (s->config == NULL || !make_routes(s, err) || !find_pools(s, b, err))
+        dx_snapshot_unref(&s);
+    return s;
+}
+
+struct dx_snapshot *dx_snapshot_ref(struct dx_snapshot *s)
+{
+    DX_MAGIC_OK(s, SNAPSHOT_MAGIC);
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    return s;
+}
+
+void dx_snapshot_unref(struct dx_snapshot **sp)
+{
+    struct dx_snapshot *s = *sp;
+    if (s == NULL)
+        return;
+    *sp = NULL;
+    DX_MAGIC_OK(s, SNAPSHOT_MAGIC);
+    if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    dx_route_free(&s->routes);
+    dx_config_free(&s->config);
+    free(s->board_pools);
+    DX_MAGIC_CLEAR(s);
+    free(s);
+}
+
+const struct dx_config *dx_snapshot_config(const struct dx_snapshot *s) { return s->config; }

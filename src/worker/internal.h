@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* What the main thread of data (data.c) and its workers (worker.c) share: a mailbox each, and nothing else. */
+#ifndef WORKER_INTERNAL_H
+#define WORKER_INTERNAL_H
+
+#include <pthread.h>
+
+#include "diplex/net.h"
+#include "diplex/proxy.h"
+
+#define WORKER_MAGIC 0x574f524bu
+#define LISTENERS_MAX 64 /* addresses a worker listens on */
+
+struct listener {
+    struct worker *worker;
+    char text[512]; /* the address as configured; empty: this place is free */
+    int fd;         /* borrowed from the main thread */
+    struct dx_watch watch;
+    struct dx_timer pause; /* out of descriptors: not listening for a moment */
+    bool wanted;
+};
+
+/* What the main thread asks of a worker. */
+struct orders {
+    struct dx_snapshot *snapshot; /* to be used from now on; a reference of the mailbox's */
+    struct {
+        const char *text; /* lives as long as the snapshot */
+        int fd;
+    } listen[LISTENERS_MAX];
+    unsigned listen_n;
+    uint64_t number; /* of these orders: what the worker reports when they are carried out */
+    bool stop, cut;
+};
+
+struct worker {
+    uint32_t magic;
+    unsigned index;
+    pthread_t thread;
+    struct dx_loop *loop;
+    struct dx_proxy *proxy;
+    struct listener listeners[LISTENERS_MAX];
+    struct dx_timer leave; /* stopping: look whether everybody has gone */
+    bool stopping;
+
+    pthread_mutex_t lock; /* of the mailbox */
+    struct orders orders;
+    bool fresh; /* orders not taken yet */
+    int bell;   /* eventfd: there are orders */
+    struct dx_watch bell_watch;
+
+    int report;              /* borrowed: the main thread's eventfd */
+    _Atomic uint64_t done;   /* the orders carried out last */
+    _Atomic bool ended;
+    _Atomic unsigned cut;    /* requests broken off at the end */
+    _Atomic bool failed;     /* the last orders could not be carried out: out of memory */
+};
+
+struct worker_setup {
+    unsigned index;
+    struct dx_board *board;
+    int news_fd, report_fd;
+    struct dx_journal *access;
+};
+
+/* Made on the main thread; runs nothing until worker_start. */
+struct worker *worker_new(const struct worker_setup *s) DX_CHECKED;
+bool worker_start(struct worker *w) DX_CHECKED;
+void worker_order(struct worker *w, const struct orders *o); /* takes the reference in o->snapshot over */
+void worker_free(struct worker **w); /* joins */
+
+#endif

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* A worker: one thread, one loop, one proxy. It takes orders from its mailbox and connections from its listeners. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "diplex/os/fd.h"
+#include "worker/internal.h"
+
+#define ACCEPTS_PER_TURN 16
+#define PAUSE_MS 100 /* without descriptors: until some connection has ended */
+#define LEAVE_MS 20
+
+static void report(struct worker *w)
+{
+    uint64_t one = 1;
+    if (write(w->report, &one, sizeof(one)) < 0)
+        DX_ASSERT(errno == EAGAIN); /* the main thread has been told already */
+}
+
+/* --- listeners --- */
+
+static bool out_of_descriptors(int why) { return why == EMFILE || why == ENFILE || why == ENOMEM || why == ENOBUFS; }
+
+static void on_connection(struct dx_watch *watch, unsigned what)
+{
+    struct listener *l = DX_CONTAINER(watch, struct listener, watch);
+    struct dx_address peer;
+
+    (void)what;
+    for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
+        int fd = dx_listen_accept(l->fd, &peer);
+        if (fd >= 0) {
+            dx_proxy_accept(l->worker->proxy, fd, &peer);
+            continue;
+        }
+        if (!out_of_descriptors(errno))
+            return;
+        dx_log(DX_LOG_WARN, "accept_paused", DX_KS("listen", l->text), DX_KS("reason", strerrordesc_np(errno)), DX_KI("for_ms", PAUSE_MS));
+        dx_watch_stop(&l->watch);
+        dx_timer_set(l->worker->loop, &l->pause, PAUSE_MS);
+        return;
+    }
+}
+
+static void on_pause_end(struct dx_timer *t)
+{
+    struct listener *l = DX_CONTAINER(t, struct listener, pause);
+    if (!dx_watch_start_level(l->worker->loop, &l->watch, l->fd))
+        dx_timer_set(l->worker->loop, t, PAUSE_MS);
+}
+
+static void stop_listening(struct listener *l)
+{
+    dx_watch_stop(&l->watch);
+    dx_timer_clear(&l->pause);
+    l->text[0] = '\0';
+}
+
+static struct listener *find_listener(struct worker *w, const char *text)
+{
+    for (unsigned i = 0; i < LISTENERS_MAX; i++)
+        if (strcmp(w->listeners[i].text, text) == 0)
+            return &w->listeners[i];
+    return NULL;
+}
+
+static bool follow_listeners(struct worker *w, const struct orders *o)
+{
+    for (unsigned i = 0; i < LISTENERS_MAX; i++)
+        w->listeners[i].wanted = false;
+    for (unsigned i = 0; i < o->listen_n; i++) {
+        struct listener *l = find_listener(w, o->listen[i].text);
+        if (l == NULL) {
+            l = find_listener(w, ""); /* a free place: there are as many as orders may name */
+            DX_ASSERT(l != NULL);
+            l->worker = w;
+            l->fd = o->listen[i].fd;
+            l->watch.on_event = on_connection;
+            l->pause.on_due = on_pause_end;
+            if (!dx_watch_start_level(w->loop, &l->watch, l->fd))
+                return false;
+            strcpy(l->text, o->listen[i].text);
+        }
+        l->wanted = true;
+    }
+    for (unsigned i = 0; i < LISTENERS_MAX; i++)
+        if (w->listeners[i].text[0] != '\0' && !w->listeners[i].wanted)
+            stop_listening(&w->listeners[i]);
+    return true;
+}
+
+/* --- orders --- */
+
+static void end(struct worker *w)
+{
+    w->cut = dx_proxy_cut(w->proxy);
+    dx_loop_stop(w->loop);
+}
+
+static void on_leave(struct dx_timer *t)
+{
+    struct worker *w = DX_CONTAINER(t, struct worker, leave);
+    if (dx_proxy_clients(w->proxy) == 0)
+        end(w);
+    else
+        dx_timer_set(w->loop, t, LEAVE_MS);
+}
+
+static void begin_stop(struct worker *w)
+{
+    if (w->stopping)
+        return;
+    w->stopping = true;
+    for (unsigned i = 0; i < LISTENERS_MAX; i++)
+        if (w->listeners[i].text[0] != '\0')
+            stop_listening(&w->listeners[i]);
+    dx_proxy_stop(w->proxy);
+    w->leave.on_due = on_leave;
+    dx_timer_set(w->loop, &w->leave, 1);
+}
+
+static void carry_out(struct worker *w, struct orders *o)
+{
+    if (o->stop)
+        begin_stop(w);
+    if (o->cut)
+        end(w);
+    if (o->snapshot != NULL && !w->stopping)
+        w->failed = !dx_proxy_use(w->proxy, o->snapshot) || !follow_listeners(w, o);
+    dx_snapshot_unref(&o->snapshot);
+    w->done = o->number;
+    report(w);
+}
+
+static void on_bell(struct dx_watch *watch, unsigned what)
+{
+    struct worker *w = DX_CONTAINER(watch, struct worker, bell_watch);
+    uint64_t rings;
+    struct orders o;
+    bool fresh;
+
+    (void)what;
+    DX_MAGIC_OK(w, WORKER_MAGIC);
+    if (read(w->bell, &rings, sizeof(rings)) < 0)
+        return;
+    pthread_mutex_lock(&w->lock);
+    fresh = w->fresh;
+    o = w->orders;
+    w->fresh = false;
+    w->orders.snapshot = NULL;
+    pthread_mutex_unlock(&w->lock);
+    if (fresh)
+        carry_out(w, &o);
+}
+
+void worker_order(struct worker *w, const struct orders *o)
+{
+    uint64_t one = 1;
+
+    pthread_mutex_lock(&w->lock);
+    dx_snapshot_unref(&w->orders.snapshot); /* orders overtaken by newer ones */
+    w->orders = *o;
+    w->fresh = true;
+    pthread_mutex_unlock(&w->lock);
+    if (write(w->bell, &one, sizeof(one)) < 0)
+        DX_ASSERT(errno == EAGAIN);
+}
+
+/* --- life --- */
+
+static void *run(void *arg)
+{
+    struct worker *w = arg;
+    dx_loop_run(w->loop);
+    dx_timer_clear(&w->leave);
+    dx_watch_stop(&w->bell_watch);
+    dx_proxy_free(&w->proxy);
+    w->ended = true;
+    report(w);
+    return NULL;
+}
+
+struct worker *worker_new(const struct worker_setup *s)
+{
+    struct worker *w = calloc(1, sizeof(*w));
+    if (w == NULL)
+        return NULL;
+    DX_MAGIC_SET(w, WORKER_MAGIC);
+    w->index = s->index;
+    w->report = s->report_fd;
+    pthread_mutex_init(&w->lock, NULL);
+    w->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    w->bell_watch.on_event = on_bell;
+    w->loop = dx_loop_new();
+    if (w->loop != NULL) {
+        struct dx_proxy_setup setup = {.loop = w->loop, .board = s->board, .worker = s->index, .news_fd = s->news_fd, .access = s->access};
+        w->proxy = dx_proxy_new(&setup);
+    }
+    if (w->bell >= 0 && w->proxy != NULL && dx_watch_start_level(w->loop, &w->bell_watch, w->bell))
+        return w;
+    worker_free(&w);
+    return NULL;
+}
+
+bool worker_start(struct worker *w) { return pthread_create(&w->thread, NULL, run, w) == 0; }
+
+void worker_free(struct worker **wp)
+{
+    struct worker *w = *wp;
+    if (w == NULL)
+        return;
+    *wp = NULL;
+    DX_MAGIC_OK(w, WORKER_MAGIC);
+    if (w->thread != 0)
+        pthread_join(w->thread, NULL);
+    dx_watch_stop(&w->bell_watch);
+    dx_proxy_free(&w->proxy);
+    dx_loop_free(&w->loop);
+    dx_fd_close(&w->bell);
+    dx_snapshot_unref(&w->orders.snapshot);
+    pthread_mutex_destroy(&w->lock);
+    DX_MAGIC_CLEAR(w);
+    free(w);
+}
