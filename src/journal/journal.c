@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two batches: workers fill one while the thread writes the other. The lock is held for a memcpy, never for a write(2).
+ * Two batches: workers fill one while the thread writes the other. The lock is held for a memcpy, never for a
+ * write(2).
  */
 #include <errno.h>
 #include <limits.h>
@@ -15,8 +16,8 @@
 #include "diplex/journal.h"
 
 #define JOURNAL_MAGIC 0x4a524e4cu
-#define FAREWELL_MS 1000 /* how long the last batch may take when the journal ends */
-#define POLL_MS 100
+#define FAREWELL_MS   1000 /* how long the last batch may take when the journal ends */
+#define POLL_MS       100
 
 struct batch {
     char *p;

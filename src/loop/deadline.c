@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Deadlines. All that wait equally long stand in one queue (a lane), so that setting one is a move to the tail and clearing one an unlink. The tick is
- * armed for the earliest head; heads that were set anew meanwhile cost nothing but a later tick.
+ * Deadlines. All that wait equally long stand in one queue (a lane), so that setting one is a move to the
+ * tail and clearing one an unlink. The tick is armed for the earliest head; heads that were set anew
+ * meanwhile cost nothing but a later tick.
  */
 #include "diplex/base/hash.h"
 #include "loop/internal.h"
@@ -24,8 +25,8 @@ static struct lane *lane_of(struct dx_loop *l, uint64_t duration_ms)
     return NULL;
 }
 
-/* More durations than lanes (after many reloads): an empty lane is given to the new duration. Probing past it would miss others, so that the
- * table is simply searched for the same duration first. */
+/* More durations than lanes (after many reloads): an empty lane is given to the new duration. Probing past it
+ * would miss others, so that the table is simply searched for the same duration first. */
 static struct lane *lane_for(struct dx_loop *l, uint64_t duration_ms)
 {
     struct lane *lane = lane_of(l, duration_ms);
@@ -37,11 +38,13 @@ static struct lane *lane_for(struct dx_loop *l, uint64_t duration_ms)
             return &l->lanes[i];
         }
     }
-    /* Sixty-four durations in use at once: wait in the shortest lane that is long enough, or in the longest there is. */
+    /* Sixty-four durations in use at once: wait in the shortest lane that is long enough, or in the longest
+     * there is. */
     struct lane *best = &l->lanes[0];
     for (size_t i = 1; i < LANES_MAX; i++) {
         uint64_t d = l->lanes[i].duration_ms;
-        bool better = best->duration_ms < duration_ms ? d > best->duration_ms : d >= duration_ms && d < best->duration_ms;
+        bool better = best->duration_ms < duration_ms ? d > best->duration_ms
+                                                      : d >= duration_ms && d < best->duration_ms;
         if (better)
             best = &l->lanes[i];
     }

@@ -10,7 +10,7 @@
 #define LANES_MAX 64 /* different durations of deadlines in one loop; a power of two */
 
 struct lane {
-    uint64_t duration_ms; /* 0: free */
+    uint64_t duration_ms;   /* 0: free */
     struct dx_link waiting; /* by due time, because all wait equally long */
 };
 

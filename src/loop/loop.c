@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The loop, its trampolines and its graves. Every callback of libevent enters through one of the trampolines below; they forget the cached time
- * before the owner's callback and empty the graves after it, so that an object may be ended anywhere and is freed where nobody stands on it.
+ * The loop, its trampolines and its graves. Every callback of libevent enters through one of the trampolines
+ * below; they forget the cached time before the owner's callback and empty the graves after it, so that an
+ * object may be ended anywhere and is freed where nobody stands on it.
  */
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -13,7 +14,8 @@
 
 #define LOOP_MAGIC 0x4c4f4f50u
 
-_Static_assert(sizeof(struct event) <= sizeof(((struct dx_watch *)0)->event), "struct event does not fit its room");
+_Static_assert(sizeof(struct event) <= sizeof(((struct dx_watch *)0)->event),
+               "struct event does not fit its room");
 
 static struct event *as_event(uint64_t *room) { return (struct event *)(void *)room; }
 
@@ -156,7 +158,10 @@ bool dx_watch_start_edge(struct dx_loop *l, struct dx_watch *w, int fd)
     return start(l, w, fd, EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST);
 }
 
-bool dx_watch_start_level(struct dx_loop *l, struct dx_watch *w, int fd) { return start(l, w, fd, EV_READ | EV_PERSIST); }
+bool dx_watch_start_level(struct dx_loop *l, struct dx_watch *w, int fd)
+{
+    return start(l, w, fd, EV_READ | EV_PERSIST);
+}
 
 bool dx_watch_start(struct dx_loop *l, struct dx_watch *w, int fd, unsigned what)
 {

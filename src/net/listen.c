@@ -10,7 +10,10 @@
 
 #define BACKLOG 4096 /* the kernel lowers it to net.core.somaxconn */
 
-static bool set_option(int fd, int level, int name) { return setsockopt(fd, level, name, &(int){1}, sizeof(int)) == 0; }
+static bool set_option(int fd, int level, int name)
+{
+    return setsockopt(fd, level, name, &(int){1}, sizeof(int)) == 0;
+}
 
 /* A socket file that nobody answers on is left from a process that was killed. */
 static bool remove_stale_file(const struct dx_address *a)
@@ -38,7 +41,8 @@ static bool prepare(int fd, const struct dx_address *a, bool reuse_port)
 {
     if (dx_address_is_unix(a))
         return remove_stale_file(a);
-    if (!set_option(fd, SOL_SOCKET, SO_REUSEADDR) || (reuse_port && !set_option(fd, SOL_SOCKET, SO_REUSEPORT)))
+    if (!set_option(fd, SOL_SOCKET, SO_REUSEADDR) ||
+        (reuse_port && !set_option(fd, SOL_SOCKET, SO_REUSEPORT)))
         return false;
     /* The wildcard of IPv6 takes IPv4 too; a named IPv6 address takes only itself. */
     if (a->u.sa.sa_family == AF_INET6) {

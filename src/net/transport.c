@@ -28,8 +28,8 @@ enum dx_io dx_transport_receive(struct dx_transport *t, char *buf, size_t cap, s
     while (n < 0 && errno == EINTR);
     if (n > 0) {
         *got = (size_t)n;
-        /* A short read emptied the socket and the next edge will tell of more; but an end that was announced already is
-         * announced only once, so it must be read now. */
+        /* A short read emptied the socket and the next edge will tell of more; but an end that was announced
+         * already is announced only once, so it must be read now. */
         if ((size_t)n < cap && !t->hung_up)
             t->readable = false;
         return DX_IO_OK;

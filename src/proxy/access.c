@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The access log: one line for each request that ended, as JSON or in the common format. Everything that came from outside is escaped. Lines gather in the
- * worker and go to the journal in batches, so that a request costs no lock and no system call here.
+ * The access log: one line for each request that ended, as JSON or in the common format. Everything that came
+ * from outside is escaped. Lines gather in the worker and go to the journal in batches, so that a request
+ * costs no lock and no system call here.
  */
 #include <stdlib.h>
 
 #include "proxy/front.h"
 #include "proxy/internal.h"
 
-#define LINES_BYTES (32u * 1024)
-#define LINE_MAX (12u * 1024) /* a line that would be longer has its path cut */
+#define LINES_BYTES     (32u * 1024)
+#define LINE_MAX        (12u * 1024) /* a line that would be longer has its path cut */
 #define PATH_MAX_LOGGED 2048u
-#define FLUSH_MS 100
+#define FLUSH_MS        100
 
 static void key(struct dx_out *o, const char *name)
 {
@@ -43,7 +44,10 @@ static void span(struct dx_out *o, const char *name, uint64_t from, uint64_t to)
         dx_out_ms(o, to - from);
 }
 
-static struct dx_slice shorten(struct dx_slice s, size_t max) { return dx_slice_of(s.p, s.n < max ? s.n : max); }
+static struct dx_slice shorten(struct dx_slice s, size_t max)
+{
+    return dx_slice_of(s.p, s.n < max ? s.n : max);
+}
 
 static struct dx_slice target_path(const struct exchange *x)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A client's connection: accepted, idle, running one exchange after another, closed. It is the HTTP/1 front of its exchanges (the operations are in
- * h1.c). An idle client holds no block and no exchange.
+ * A client's connection: accepted, idle, running one exchange after another, closed. It is the HTTP/1 front
+ * of its exchanges (the operations are in h1.c). An idle client holds no block and no exchange.
  *
  *     accept -> idle <-> exchange (one at a time; pipelined requests wait in the inlet) -> close
  */
@@ -140,8 +140,7 @@ bool client_start(struct dx_proxy *p, int fd, const struct dx_address *peer)
 
 void client_stop_all(struct dx_proxy *p)
 {
-    DX_LIST_FOR_SAFE(link, &p->clients)
-    {
+    DX_LIST_FOR_SAFE (link, &p->clients) {
         struct client *c = DX_CONTAINER(link, struct client, link);
         if (c->exchange == NULL && inlet_empty(&c->in) && !c->transport.readable)
             client_close(c);
@@ -151,8 +150,7 @@ void client_stop_all(struct dx_proxy *p)
 unsigned client_cut_all(struct dx_proxy *p)
 {
     unsigned cut = 0;
-    DX_LIST_FOR_SAFE(link, &p->clients)
-    {
+    DX_LIST_FOR_SAFE (link, &p->clients) {
         struct client *c = DX_CONTAINER(link, struct client, link);
         if (c->exchange != NULL) {
             cut++;

@@ -8,28 +8,30 @@
  *       +-----------+----------+------------+-------------> REPLY* ------------------------------------^
  *                                                                              * may wait for the loop
  *
- * The table of states (states.def) says for each what it waits for, how long, with which outcome that ends, and where it may go. A step does what can be done now
- * and names the next state, or STATE_WAIT. Whatever happens outside (an edge of either side, a deadline) only sets facts and runs the exchange
- * again. Three laws: nothing below calls back while a step runs; only enter() assigns the state, and it asserts the edge; an exchange is freed by its
- * client when it has finished, never from inside.
+ * The table of states (states.def) says for each what it waits for, how long, with which outcome that ends,
+ * and where it may go. A step does what can be done now and names the next state, or STATE_WAIT. Whatever
+ * happens outside (an edge of either side, a deadline) only sets facts and runs the exchange again. Three
+ * laws: nothing below calls back while a step runs; only enter() assigns the state, and it asserts the edge;
+ * an exchange is freed by its client when it has finished, never from inside.
  *
- * No edge leads from RELAY to REPLY, so nothing is answered twice; none from RELAY to PICK, so nothing is sent again once the client saw a byte.
+ * No edge leads from RELAY to REPLY, so nothing is answered twice; none from RELAY to PICK, so nothing is
+ * sent again once the client saw a byte.
  */
 #include <errno.h>
 
 #include "proxy/front.h"
 #include "proxy/steps.h"
 
-#define INTERIMS_MAX 16          /* 1xx heads that a server may send before its answer */
-#define HEAD_GROWTH 1024         /* what our own fields may add to a request head, beside a copy of the host and of the addresses */
-#define DRAIN_PIECES 16          /* then the others have their turn */
-#define DRAIN_MAX (256u * 1024)  /* unwanted body bytes that are read for the sake of a connection */
+#define INTERIMS_MAX 16 /* 1xx heads that a server may send before its answer */
+#define HEAD_GROWTH \
+    1024 /* what our own fields may add to a request head, beside a copy of the host and of the addresses */
 
 /* --- READ_HEAD --- */
 
 static enum state refuse(struct exchange *x, const struct dx_http_error *err)
 {
-    enum state next = exchange_answer(x, err->status == 413 ? OUTCOME_BODY_TOO_LARGE : OUTCOME_BAD_REQUEST, err->reason);
+    enum state next =
+        exchange_answer(x, err->status == 413 ? OUTCOME_BODY_TOO_LARGE : OUTCOME_BAD_REQUEST, err->reason);
     x->status = err->status;
     x->keep_client = false;
     x->linger = x->raw_drain = true;
@@ -87,7 +89,8 @@ static void identify(struct exchange *x, struct dx_forward_request *how)
     x->proto = dx_forward_proto(&x->request.fields, how);
 }
 
-/* Where the body will come from, and in which framing it goes on (FACTS: Django reads no body under WSGI without Content-Length). */
+/* Where the body will come from, and in which framing it goes on (FACTS: Django reads no body under WSGI
+ * without Content-Length). */
 static enum state plan_body(struct exchange *x)
 {
     const struct dx_request *r = &x->request;
@@ -138,7 +141,8 @@ static enum state step_route(struct exchange *x)
 static bool say_continue(struct exchange *x)
 {
     static struct dx_field none;
-    struct dx_response go_on = {.status = 100, .reason = DX_SLICE("Continue"), .minor = 1, .fields = {.at = &none}};
+    struct dx_response go_on = {
+        .status = 100, .reason = DX_SLICE("Continue"), .minor = 1, .fields = {.at = &none}};
 
     if (!x->request.expect_continue || x->request.minor == 0)
         return true;
@@ -268,8 +272,8 @@ static bool make_head(struct exchange *x)
     return true;
 }
 
-/* The server ended the connection before a byte of an answer. May the request go out again? RFC 9110 9.2.2: not by itself unless idempotent; what was never sent at all
- * may always go. */
+/* The server ended the connection before a byte of an answer. May the request go out again? RFC 9110 9.2.2:
+ * not by itself unless idempotent; what was never sent at all may always go. */
 static enum state server_broke(struct exchange *x, const char *reason)
 {
     bool unsent = x->up.sent == 0;
@@ -318,7 +322,10 @@ static enum state after_pump_up(struct exchange *x, enum pump how, const struct 
     return STATE_WAIT;
 }
 
-static bool left(const struct exchange *x) { return x->pool->kind == DX_KIND_ASGI && x->front->ops->gone(x->front); }
+static bool left(const struct exchange *x)
+{
+    return x->pool->kind == DX_KIND_ASGI && x->front->ops->gone(x->front);
+}
 
 static enum state step_send(struct exchange *x)
 {
@@ -375,8 +382,9 @@ static enum state begin_tunnel(struct exchange *x)
     return STATE_TUNNEL;
 }
 
-/* The server answers before the request's end. What is still to come is nobody's: a small rest is read for the sake of the client's connection, else that
- * ends after the answer. A client that waits for "Continue" may never send it. */
+/* The server answers before the request's end. What is still to come is nobody's: a small rest is read for
+ * the sake of the client's connection, else that ends after the answer. A client that waits for "Continue"
+ * may never send it. */
 static void early_answer(struct exchange *x)
 {
     bool small = x->request.framing == DX_FRAMING_LENGTH && x->client_body.left <= DRAIN_MAX;
@@ -396,7 +404,9 @@ static enum state head_arrived(struct exchange *x)
             return bad_answer(x, "too many interim answers");
         if (!x->front->ops->write_interim(x->front, x, &x->response))
             return exchange_answer(x, OUTCOME_NO_MEMORY, NULL);
-        return x->front->ops->flush(x->front, x) == FRONT_GONE && !exchange_reads_off(x) ? exchange_end(x, OUTCOME_CLIENT_LEFT) : STATE_WAIT;
+        return x->front->ops->flush(x->front, x) == FRONT_GONE && !exchange_reads_off(x)
+                   ? exchange_end(x, OUTCOME_CLIENT_LEFT)
+                   : STATE_WAIT;
     }
     x->status = x->response.status;
     x->first_byte_us = dx_loop_now_us(x->proxy->loop);
@@ -420,7 +430,8 @@ static enum state parse_answer(struct exchange *x, bool *more)
     *more = true;
     if (in.n <= x->answer_seen)
         return STATE_WAIT;
-    switch (dx_http1_response_head(in.p, in.n, x->answer_seen, &limits, x->request.method_id, &x->response, &used, &err)) {
+    switch (dx_http1_response_head(in.p, in.n, x->answer_seen, &limits, x->request.method_id, &x->response,
+                                   &used, &err)) {
     case DX_PARSE_MORE:
         x->answer_seen = in.n;
         return STATE_WAIT;
@@ -466,7 +477,8 @@ static enum state step_await_head(struct exchange *x)
         if (io == DX_IO_OK)
             continue;
         if (inlet_empty(&x->in) && x->interims == 0)
-            return server_broke(x, io == DX_IO_EOF ? "the server closed without an answer" : strerrordesc_np(errno));
+            return server_broke(x, io == DX_IO_EOF ? "the server closed without an answer"
+                                                   : strerrordesc_np(errno));
         dx_connection_broke(x->connection);
         return bad_answer(x, "the server closed in the middle of its response head");
     }
@@ -501,7 +513,8 @@ static enum state step_relay(struct exchange *x)
     if (!x->up_ended || !outlet_empty(&x->up)) {
         struct dx_http_error bad = {400, NULL};
         enum pump up = pump_up(x, &bad);
-        if (up == PUMP_SERVER_BROKE || up == PUMP_CLIENT_BAD || up == PUMP_CLIENT_GONE || up == PUMP_SPOOL || up == PUMP_NO_MEMORY) {
+        if (up == PUMP_SERVER_BROKE || up == PUMP_CLIENT_BAD || up == PUMP_CLIENT_GONE || up == PUMP_SPOOL ||
+            up == PUMP_NO_MEMORY) {
             x->up_ended = x->up_broken = true;
             outlet_clear(&x->up);
         }
@@ -540,60 +553,7 @@ static enum state step_tunnel(struct exchange *x)
     return STATE_WAIT;
 }
 
-/* --- REPLY --- */
-
-static enum state step_reply(struct exchange *x)
-{
-    if (!x->reply_ready) {
-        dx_connection_close(&x->connection);
-        if (!reply_prepare(x))
-            return exchange_end(x, OUTCOME_NO_MEMORY);
-        x->reply_ready = true;
-    }
-    switch (x->front->ops->flush(x->front, x)) {
-    case FRONT_WAIT:
-        return STATE_WAIT;
-    case FRONT_OK:
-        return x->linger ? STATE_DRAIN : STATE_FINISH;
-    case FRONT_END:
-    case FRONT_BAD:
-    case FRONT_GONE:
-        break;
-    }
-    x->keep_client = false;
-    return STATE_FINISH;
-}
-
-/* --- DRAIN --- */
-
-/* The client may still be sending a body that nobody wants. To close now would make the kernel answer it with a reset, which can destroy the answer before it is
- * read: so it is told that no more comes, and for a while what it sends is read and dropped (RFC 9112 9.6). */
-static enum state step_drain(struct exchange *x)
-{
-    struct dx_http_error err = {400, NULL};
-    const struct dx_fields *trailers = NULL;
-    struct dx_slice data;
-
-    if (!x->said_no_more && !x->keep_client)
-        x->front->ops->say_no_more(x->front);
-    x->said_no_more = true;
-    if (x->raw_drain)
-        x->front->ops->go_raw(x->front, x);
-    for (unsigned piece = 0; piece < DRAIN_PIECES; piece++) {
-        enum front_io io = x->front->ops->read_body(x->front, x, &data, &trailers, &err);
-        if (io == FRONT_WAIT)
-            return STATE_WAIT;
-        if (io == FRONT_BAD || io == FRONT_GONE)
-            x->keep_client = false;
-        if (io != FRONT_OK)
-            return STATE_FINISH;
-        x->drained += data.n;
-        if (x->keep_client && x->drained > DRAIN_MAX)
-            return exchange_end(x, x->outcome);
-    }
-    dx_loop_again(x->proxy->loop, &x->again);
-    return STATE_WAIT;
-}
+/* --- REPLY, DRAIN: reply.c --- */
 
 /* --- FINISH --- */
 
@@ -604,8 +564,10 @@ static enum state step_finish(struct exchange *x)
 }
 
 enum state (*const exchange_steps[STATE_COUNT])(struct exchange *) = {
-    [STATE_READ_HEAD] = step_read_head, [STATE_ROUTE] = step_route,           [STATE_READ_BODY] = step_read_body,
-    [STATE_PICK] = step_pick,           [STATE_CONNECT] = step_connect,       [STATE_SEND] = step_send,
-    [STATE_AWAIT_HEAD] = step_await_head, [STATE_RELAY] = step_relay,         [STATE_TUNNEL] = step_tunnel,
-    [STATE_REPLY] = step_reply,         [STATE_DRAIN] = step_drain,           [STATE_FINISH] = step_finish,
+    [STATE_READ_HEAD] = step_read_head,   [STATE_ROUTE] = step_route,
+    [STATE_READ_BODY] = step_read_body,   [STATE_PICK] = step_pick,
+    [STATE_CONNECT] = step_connect,       [STATE_SEND] = step_send,
+    [STATE_AWAIT_HEAD] = step_await_head, [STATE_RELAY] = step_relay,
+    [STATE_TUNNEL] = step_tunnel,         [STATE_REPLY] = exchange_step_reply,
+    [STATE_DRAIN] = exchange_step_drain,  [STATE_FINISH] = step_finish,
 };

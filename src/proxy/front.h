@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The client's side of an exchange. HTTP/1.x connections are its first implementation (client.c); a stream of HTTP/2 is to be the second, so nothing
- * here speaks of connections. Writing queues; flush sends. Slices given to write_body stay in place until flush has said FRONT_OK.
+ * The client's side of an exchange. HTTP/1.x connections are its first implementation (client.c); a stream of
+ * HTTP/2 is to be the second, so nothing here speaks of connections. Writing queues; flush sends. Slices
+ * given to write_body stay in place until flush has said FRONT_OK.
  */
 #ifndef PROXY_FRONT_H
 #define PROXY_FRONT_H
@@ -30,8 +31,10 @@ struct front_ops {
     enum front_io (*read_head)(struct front *f, struct exchange *x, struct dx_http_error *err);
     /* The body, when all of it is here already: it need not be read then. */
     bool (*whole_body)(struct front *f, struct exchange *x, struct dx_slice *body);
-    /* A piece of the body, until the next call. With FRONT_END *trailers (may stay NULL) are the fields behind it. */
-    enum front_io (*read_body)(struct front *f, struct exchange *x, struct dx_slice *data, const struct dx_fields **trailers, struct dx_http_error *err);
+    /* A piece of the body, until the next call. With FRONT_END *trailers (may stay NULL) are the fields
+     * behind it. */
+    enum front_io (*read_body)(struct front *f, struct exchange *x, struct dx_slice *data,
+                               const struct dx_fields **trailers, struct dx_http_error *err);
     /* From here on bytes are carried as they are (a tunnel). */
     void (*go_raw)(struct front *f, struct exchange *x);
 
@@ -42,10 +45,11 @@ struct front_ops {
     bool (*write_end)(struct front *f, struct exchange *x, const struct dx_fields *trailers);
     enum front_io (*flush)(struct front *f, struct exchange *x); /* OK, WAIT, GONE */
 
-    bool (*gone)(struct front *f);               /* the client has closed, as far as is known without reading */
-    void (*break_off)(struct front *f, struct exchange *x); /* so that the client sees that the answer is not whole */
-    void (*say_no_more)(struct front *f);        /* no more bytes to the client; reading goes on */
-    void (*wake)(struct front *f);               /* something outside happened: run the exchange */
+    bool (*gone)(struct front *f); /* the client has closed, as far as is known without reading */
+    void (*break_off)(struct front *f,
+                      struct exchange *x); /* so that the client sees that the answer is not whole */
+    void (*say_no_more)(struct front *f);  /* no more bytes to the client; reading goes on */
+    void (*wake)(struct front *f);         /* something outside happened: run the exchange */
 };
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The HTTP/1 front: what an exchange asks of its client, done on a connection of HTTP/1.0 or 1.1. The request's head stays where it was received; only
- * when more of the body has to be read than came with it does the exchange keep that block and the client read on in another.
+ * The HTTP/1 front: what an exchange asks of its client, done on a connection of HTTP/1.0 or 1.1. The
+ * request's head stays where it was received; only when more of the body has to be read than came with it
+ * does the exchange keep that block and the client read on in another.
  */
 #include <errno.h>
 
@@ -12,7 +13,8 @@
 static struct dx_http1_limits limits_of(const struct exchange *x)
 {
     const struct dx_config *c = view_config(x->view);
-    return (struct dx_http1_limits){.head_bytes = c->limits.header_size, .target_bytes = c->limits.url, .fields = c->limits.header_count};
+    return (struct dx_http1_limits){
+        .head_bytes = c->limits.header_size, .target_bytes = c->limits.url, .fields = c->limits.header_count};
 }
 
 static enum front_io from_io(enum dx_io io)
@@ -32,7 +34,8 @@ static enum front_io read_head(struct front *f, struct exchange *x, struct dx_ht
     for (;;) {
         struct dx_slice in = inlet_bytes(&c->in);
         if (in.n > c->seen) {
-            enum dx_parse parse = dx_http1_request_head(in.p, in.n, c->seen, &limits, &x->request, &used, err);
+            enum dx_parse parse =
+                dx_http1_request_head(in.p, in.n, c->seen, &limits, &x->request, &used, err);
             if (parse == DX_PARSE_BAD)
                 return FRONT_BAD;
             if (parse == DX_PARSE_DONE) {
@@ -76,7 +79,8 @@ static enum front_io fill_body(struct client *c, struct exchange *x)
 }
 
 /* FRONT_WAIT: the section is not here whole. */
-static enum front_io read_trailers(struct client *c, struct exchange *x, const struct dx_fields **trailers, struct dx_http_error *err)
+static enum front_io read_trailers(struct client *c, struct exchange *x, const struct dx_fields **trailers,
+                                   struct dx_http_error *err)
 {
     struct dx_http1_limits limits = limits_of(x);
     struct dx_slice in = inlet_bytes(&c->in);
@@ -95,7 +99,8 @@ static enum front_io read_trailers(struct client *c, struct exchange *x, const s
     return FRONT_END;
 }
 
-static enum front_io read_body(struct front *f, struct exchange *x, struct dx_slice *data, const struct dx_fields **trailers, struct dx_http_error *err)
+static enum front_io read_body(struct front *f, struct exchange *x, struct dx_slice *data,
+                               const struct dx_fields **trailers, struct dx_http_error *err)
 {
     struct client *c = client_of(f);
 
@@ -129,7 +134,8 @@ static void go_raw(struct front *f, struct exchange *x)
 
 /* --- writing --- */
 
-static bool queue_head(struct exchange *x, const struct dx_response *r, const struct dx_forward_response *how, size_t head_bytes)
+static bool queue_head(struct exchange *x, const struct dx_response *r, const struct dx_forward_response *how,
+                       size_t head_bytes)
 {
     size_t cap = head_bytes + HEAD_EXTRA;
     char *p = dx_arena_alloc(&x->arena, cap);
@@ -144,7 +150,8 @@ static bool queue_head(struct exchange *x, const struct dx_response *r, const st
 
 static bool write_interim(struct front *f, struct exchange *x, const struct dx_response *r)
 {
-    struct dx_forward_response how = {.client_minor = x->request.minor, .framing = DX_FRAMING_NONE, .keep_alive = true};
+    struct dx_forward_response how = {
+        .client_minor = x->request.minor, .framing = DX_FRAMING_NONE, .keep_alive = true};
     (void)f;
     if (x->request.minor == 0)
         return true; /* RFC 9110 15.2: never to an HTTP/1.0 client */
@@ -154,13 +161,15 @@ static bool write_interim(struct front *f, struct exchange *x, const struct dx_r
     return queue_head(x, r, &how, bytes);
 }
 
-/* A body of known length goes as it came; one of unknown length is chunked, or ends with the connection for HTTP/1.0. */
+/* A body of known length goes as it came; one of unknown length is chunked, or ends with the connection for
+ * HTTP/1.0. */
 static void decide_framing(struct exchange *x, const struct dx_response *r)
 {
     x->down_framing = r->framing;
     if (r->framing == DX_FRAMING_CHUNKED || r->framing == DX_FRAMING_CLOSE)
         x->down_framing = x->request.minor == 0 ? DX_FRAMING_CLOSE : DX_FRAMING_CHUNKED;
-    x->keep_client = x->keep_client && x->request.keep_alive && !x->proxy->stopping && x->down_framing != DX_FRAMING_CLOSE;
+    x->keep_client =
+        x->keep_client && x->request.keep_alive && !x->proxy->stopping && x->down_framing != DX_FRAMING_CLOSE;
 }
 
 static bool write_head(struct front *f, struct exchange *x, const struct dx_response *r, size_t head_bytes)
@@ -221,8 +230,8 @@ static enum front_io flush(struct front *f, struct exchange *x)
 
 static bool gone(struct front *f) { return client_of(f)->transport.hung_up; }
 
-/* What is on its way still arrives, and then the connection ends inside the message. Where the end of the connection is the end of the message, only a reset
- * tells that it is not whole. */
+/* What is on its way still arrives, and then the connection ends inside the message. Where the end of the
+ * connection is the end of the message, only a reset tells that it is not whole. */
 static void break_off(struct front *f, struct exchange *x)
 {
     struct client *c = client_of(f);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of this room share. A client is a connection from outside; an exchange is one request and its answer; the front is how an exchange
- * speaks with its client without knowing the version of HTTP (front.h).
+ * What the files of this room share. A client is a connection from outside; an exchange is one request and
+ * its answer; the front is how an exchange speaks with its client without knowing the version of HTTP
+ * (front.h).
  */
 #ifndef PROXY_INTERNAL_H
 #define PROXY_INTERNAL_H
@@ -19,7 +20,7 @@
 #include "proxy/stream.h"
 
 #define SNAPSHOT_MAGIC 0x534e4150u
-#define PROXY_MAGIC 0x50525859u
+#define PROXY_MAGIC    0x50525859u
 #define EXCHANGE_MAGIC 0x58434847u
 
 struct dx_snapshot {
@@ -70,7 +71,7 @@ struct dx_slice proxy_date(struct dx_proxy *p);
 static inline const struct dx_config *view_config(const struct view *v) { return v->snapshot->config; }
 
 enum state {
-#define NEXT(s) 0
+#define NEXT(s)                                   0
 #define STATE(id, waits, deadline, outcome, next) STATE_##id,
 #include "proxy/states.def"
     STATE_COUNT,
@@ -79,7 +80,7 @@ enum state {
 
 enum outcome {
 #define OUTCOME(id, word, status, sentence) OUTCOME_##id,
-#include "diplex/outcomes.def"
+#include "proxy/outcomes.def"
     OUTCOME_COUNT,
 };
 struct outcome_row {
@@ -97,8 +98,8 @@ struct exchange {
     uint32_t magic;
     enum state state;
     enum outcome outcome;
-    unsigned status;       /* told to the client; 0: none was */
-    const char *reason;    /* more than the outcome says; static; may be NULL */
+    unsigned status;    /* told to the client; 0: none was */
+    const char *reason; /* more than the outcome says; static; may be NULL */
     struct dx_proxy *proxy;
     struct front *front;
     struct view *view;
@@ -110,7 +111,8 @@ struct exchange {
     const struct dx_pool_config *pool;
     struct dx_slice client_ip, request_id, proto;
     char id_text[32];
-    char *head_block;      /* the block that the request's slices point into, once the client reads on in another */
+    char
+        *head_block; /* the block that the request's slices point into, once the client reads on in another */
     bool head_block_bulk;
 
     /* the server */
@@ -120,7 +122,7 @@ struct exchange {
     struct dx_connection_user user;
     char server[DX_BOARD_NAME];
     bool reused, fresh_only, retried;
-    bool asked;             /* the request was begun on this connection */
+    bool asked; /* the request was begun on this connection */
 
     /* the request body on its way up */
     enum source source;
@@ -129,31 +131,31 @@ struct exchange {
     struct dx_spool spool;  /* SOURCE_SPOOL */
     bool spool_open;
     uint64_t spool_at;
-    char *spool_block;      /* for pieces read from the file */
+    char *spool_block; /* for pieces read from the file */
     enum dx_framing up_framing;
     struct outlet up;
     bool up_ended, up_broken;
     struct dx_http1_body client_body; /* HTTP/1 fronts: reading it */
-    struct dx_fields trailers; /* of either side; storage made when first needed */
-    uint64_t body_limit;    /* 0: none */
-    uint64_t body_in;       /* body bytes taken from the client */
+    struct dx_fields trailers;        /* of either side; storage made when first needed */
+    uint64_t body_limit;              /* 0: none */
+    uint64_t body_in;                 /* body bytes taken from the client */
 
     /* the answer on its way down */
     struct dx_response response;
-    struct inlet in;        /* bytes of the server */
+    struct inlet in; /* bytes of the server */
     size_t answer_seen, answer_head_bytes;
     struct dx_http1_body answer;
     struct outlet down;
     enum dx_framing down_framing;
     bool down_full, down_ended;
-    bool discard;           /* the client left; a wsgi server's answer is read off and dropped */
-    uint64_t discard_from;  /* body_out then */
+    bool discard;          /* the client left; a wsgi server's answer is read off and dropped */
+    uint64_t discard_from; /* body_out then */
     bool tunnel, reply_ready;
     unsigned interims;
     uint64_t body_out;
 
-    bool keep_client;       /* the client's connection serves another request after this one */
-    bool linger;            /* unread request bytes: close in a way that lets the client read the answer */
+    bool keep_client; /* the client's connection serves another request after this one */
+    bool linger;      /* unread request bytes: close in a way that lets the client read the answer */
     bool raw_drain, said_no_more;
     uint64_t drained;
 
@@ -181,17 +183,21 @@ void exchange_cut(struct exchange *x, enum outcome why);
 bool exchange_trailer_storage(struct exchange *x) DX_CHECKED;
 
 /* --- pumps.c --- */
-enum pump { PUMP_DONE, PUMP_WAIT, PUMP_CLIENT_GONE, PUMP_CLIENT_BAD, PUMP_SERVER_BROKE, PUMP_NO_MEMORY, PUMP_SPOOL };
+enum pump {
+    PUMP_DONE,
+    PUMP_WAIT,
+    PUMP_CLIENT_GONE,
+    PUMP_CLIENT_BAD,
+    PUMP_SERVER_BROKE,
+    PUMP_NO_MEMORY,
+    PUMP_SPOOL
+};
 enum pump pump_up(struct exchange *x, struct dx_http_error *err);
 enum pump pump_down(struct exchange *x, struct dx_http_error *err);
 /* Reads the request body into the spool. */
 enum pump pump_spool(struct exchange *x, struct dx_http_error *err);
 /* Everything again from the start, for another connection. */
 void pump_up_rewind(struct exchange *x);
-
-/* --- reply.c --- */
-/* Queues diplex's own answer for x->outcome and x->status. False: out of memory. */
-bool reply_prepare(struct exchange *x) DX_CHECKED;
 
 /* --- access.c --- */
 void access_write(struct exchange *x);

@@ -6,10 +6,10 @@
 #include "proxy/client.h"
 
 /* How many returned blocks are kept for the next; beyond it memory goes back. */
-#define KEEP_BLOCKS 256
-#define KEEP_BULK 32
+#define KEEP_BLOCKS    256
+#define KEEP_BULK      32
 #define KEEP_EXCHANGES 128
-#define KEEP_CLIENTS 1024
+#define KEEP_CLIENTS   1024
 
 void view_unref(struct view **vp)
 {
@@ -116,7 +116,8 @@ void dx_proxy_accept(struct dx_proxy *p, int fd, const struct dx_address *peer)
 {
     DX_MAGIC_OK(p, PROXY_MAGIC);
     DX_ASSERT(p->view != NULL);
-    (void)!client_start(p, fd, peer); /* without memory the connection is closed: there is nothing better to do */
+    (void)!client_start(p, fd,
+                        peer); /* without memory the connection is closed: there is nothing better to do */
 }
 
 void dx_proxy_stop(struct dx_proxy *p)

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The two directions of a body. Each pump moves what it can, one piece at a time: a piece is borrowed from where it came from, framed, sent, and only then is the
- * next one read. So memory is bounded by one block a direction, and whoever is slow slows the other side down.
+ * The two directions of a body. Each pump moves what it can, one piece at a time: a piece is borrowed from
+ * where it came from, framed, sent, and only then is the next one read. So memory is bounded by one block a
+ * direction, and whoever is slow slows the other side down.
  */
 #include <errno.h>
 
 #include "proxy/front.h"
 #include "proxy/internal.h"
 
-#define PIECES_PER_TURN 16         /* then the others have their turn */
-#define DISCARD_MAX (1024u * 1024) /* of an answer whose client has left, before the server is told so too */
+#define PIECES_PER_TURN 16             /* then the others have their turn */
+#define DISCARD_MAX     (1024u * 1024) /* of an answer whose client has left, before the server is told so too \
+                                        */
 
 static enum pump wait_for(struct exchange *x, enum blocked who)
 {
@@ -24,7 +26,10 @@ static enum pump pause_here(struct exchange *x)
     return PUMP_WAIT;
 }
 
-static struct blocks blocks_of(struct exchange *x) { return (struct blocks){.small = &x->proxy->blocks, .bulk = &x->proxy->bulk}; }
+static struct blocks blocks_of(struct exchange *x)
+{
+    return (struct blocks){.small = &x->proxy->blocks, .bulk = &x->proxy->bulk};
+}
 
 static bool over_limit(const struct exchange *x, struct dx_http_error *err)
 {
@@ -126,7 +131,8 @@ enum pump pump_up(struct exchange *x, struct dx_http_error *err)
 
     for (unsigned piece = 0; piece < PIECES_PER_TURN; piece++) {
         /* A body in memory goes out with the head in one system call; a streamed one waits for nobody. */
-        if (!x->up_ended && (outlet_empty(&x->up) || x->source == SOURCE_MEMORY || x->source == SOURCE_NONE)) {
+        if (!x->up_ended &&
+            (outlet_empty(&x->up) || x->source == SOURCE_MEMORY || x->source == SOURCE_NONE)) {
             enum pump fed = feed(x, err);
             if (fed != PUMP_DONE)
                 return fed;

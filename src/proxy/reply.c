@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* diplex's own answers: short, plain, with the request id and nothing about the inside. */
+/*
+ * Two states at the end of an exchange that did not go as it should. REPLY: diplex's own answer, short,
+ * plain, with the request id and nothing about the inside. DRAIN: reading what the client still sends.
+ */
 #include "proxy/front.h"
-#include "proxy/internal.h"
+#include "proxy/steps.h"
 
-#define BODY_MAX 512
-#define RETRY_AFTER "5" /* seconds: a deployment's length, and several probes */
+#define BODY_MAX     512
+#define DRAIN_PIECES 16  /* then the others have their turn */
+#define RETRY_AFTER  "5" /* seconds: a deployment's length, and several probes */
 
 static void add_field(struct dx_fields *f, enum dx_field_id id, struct dx_slice name, struct dx_slice value)
 {
@@ -33,7 +37,8 @@ static struct dx_slice body_text(struct exchange *x)
     return dx_out_slice(&o);
 }
 
-bool reply_prepare(struct exchange *x)
+/* Queues diplex's own answer for x->status. False: out of memory. */
+static bool prepare(struct exchange *x)
 {
     struct dx_field *fields = dx_arena_alloc(&x->arena, 4 * sizeof(*fields));
     struct dx_slice body = body_text(x);
@@ -49,7 +54,8 @@ bool reply_prepare(struct exchange *x)
     if (fields == NULL || body.n == 0)
         return false;
     add_field(&r.fields, DX_FIELD_SERVER, DX_SLICE("Server"), DX_SLICE("diplex"));
-    add_field(&r.fields, DX_FIELD_CONTENT_TYPE, DX_SLICE("Content-Type"), DX_SLICE("text/plain; charset=utf-8"));
+    add_field(&r.fields, DX_FIELD_CONTENT_TYPE, DX_SLICE("Content-Type"),
+              DX_SLICE("text/plain; charset=utf-8"));
     if (x->status == 503)
         add_field(&r.fields, DX_FIELD_RETRY_AFTER, DX_SLICE("Retry-After"), DX_SLICE(RETRY_AFTER));
     if (x->request.method_id == DX_METHOD_HEAD)
@@ -60,4 +66,60 @@ bool reply_prepare(struct exchange *x)
         x->front->ops->write_body(x->front, x, body);
     x->body_out = body.n;
     return true;
+}
+
+/* --- REPLY --- */
+
+enum state exchange_step_reply(struct exchange *x)
+{
+    if (!x->reply_ready) {
+        dx_connection_close(&x->connection);
+        if (!prepare(x))
+            return exchange_end(x, OUTCOME_NO_MEMORY);
+        x->reply_ready = true;
+    }
+    switch (x->front->ops->flush(x->front, x)) {
+    case FRONT_WAIT:
+        return STATE_WAIT;
+    case FRONT_OK:
+        return x->linger ? STATE_DRAIN : STATE_FINISH;
+    case FRONT_END:
+    case FRONT_BAD:
+    case FRONT_GONE:
+        break;
+    }
+    x->keep_client = false;
+    return STATE_FINISH;
+}
+
+/* --- DRAIN --- */
+
+/* The client may still be sending a body that nobody wants. To close now would make the kernel answer it with
+ * a reset, which can destroy the answer before it is read: so it is told that no more comes, and for a while
+ * what it sends is read and dropped (RFC 9112 9.6). */
+enum state exchange_step_drain(struct exchange *x)
+{
+    struct dx_http_error err = {400, NULL};
+    const struct dx_fields *trailers = NULL;
+    struct dx_slice data;
+
+    if (!x->said_no_more && !x->keep_client)
+        x->front->ops->say_no_more(x->front);
+    x->said_no_more = true;
+    if (x->raw_drain)
+        x->front->ops->go_raw(x->front, x);
+    for (unsigned piece = 0; piece < DRAIN_PIECES; piece++) {
+        enum front_io io = x->front->ops->read_body(x->front, x, &data, &trailers, &err);
+        if (io == FRONT_WAIT)
+            return STATE_WAIT;
+        if (io == FRONT_BAD || io == FRONT_GONE)
+            x->keep_client = false;
+        if (io != FRONT_OK)
+            return STATE_FINISH;
+        x->drained += data.n;
+        if (x->keep_client && x->drained > DRAIN_MAX)
+            return exchange_end(x, x->outcome);
+    }
+    dx_loop_again(x->proxy->loop, &x->again);
+    return STATE_WAIT;
 }

@@ -1,12 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The runner of exchanges: birth, the walk from state to state, deadlines, death. What the states do is in exchange.c.
+ * The runner of exchanges: birth, the walk from state to state, deadlines, death. What the states do is in
+ * exchange.c.
  */
 #include "proxy/front.h"
 #include "proxy/steps.h"
 
-enum deadline { DEADLINE_NONE, DEADLINE_HEADER, DEADLINE_BODY, DEADLINE_CONNECT, DEADLINE_TRANSFER, DEADLINE_RESPONSE, DEADLINE_RELAY,
-                DEADLINE_TUNNEL, DEADLINE_SEND, DEADLINE_DRAIN };
+enum deadline {
+    DEADLINE_NONE,
+    DEADLINE_HEADER,
+    DEADLINE_BODY,
+    DEADLINE_CONNECT,
+    DEADLINE_TRANSFER,
+    DEADLINE_RESPONSE,
+    DEADLINE_RELAY,
+    DEADLINE_TUNNEL,
+    DEADLINE_SEND,
+    DEADLINE_DRAIN
+};
 
 struct row {
     const char *name, *waits, *deadline_name;
@@ -17,13 +28,14 @@ struct row {
 
 #define NEXT(s) (1u << STATE_##s)
 static const struct row rows[STATE_COUNT] = {
-#define STATE(id, waits, deadline, outcome, next) {#id, waits, #deadline, DEADLINE_##deadline, OUTCOME_##outcome, next},
+#define STATE(id, waits, deadline, outcome, next) \
+    {#id, waits, #deadline, DEADLINE_##deadline, OUTCOME_##outcome, next},
 #include "proxy/states.def"
 };
 
 static const struct outcome_row outcomes[OUTCOME_COUNT] = {
 #define OUTCOME(id, word, status, sentence) {word, sentence, status},
-#include "diplex/outcomes.def"
+#include "proxy/outcomes.def"
 };
 
 const struct outcome_row *outcome_row(enum outcome o)
@@ -130,8 +142,9 @@ static _Thread_local const struct exchange *at_hand;
 static void print_at_hand(void)
 {
     if (at_hand != NULL && at_hand->magic == EXCHANGE_MAGIC)
-        dx_log(DX_LOG_ERROR, "panic_exchange", DX_KS("state", rows[at_hand->state].name), DX_KL("method", at_hand->request.method),
-               DX_KL("target", at_hand->request.target), DX_KS("server", at_hand->server));
+        dx_log(DX_LOG_ERROR, "panic_exchange", DX_KS("state", rows[at_hand->state].name),
+               DX_KL("method", at_hand->request.method), DX_KL("target", at_hand->request.target),
+               DX_KS("server", at_hand->server));
 }
 
 void exchange_run(struct exchange *x)
@@ -240,7 +253,8 @@ void exchange_cut(struct exchange *x, enum outcome why)
     if (x->state != STATE_DRAIN)
         x->outcome = why;
     exchange_account(x);
-    x->state = STATE_FINISH; /* from anywhere: the one move that is not in the table, made when the worker ends */
+    x->state =
+        STATE_FINISH; /* from anywhere: the one move that is not in the table, made when the worker ends */
 }
 
 /* --- what steps share --- */
@@ -332,11 +346,12 @@ void exchange_account(struct exchange *x)
 
 void dx_proxy_print_states(struct dx_text *out)
 {
-    dx_text_adds(out, "| state | waits for | deadline | when it passes | may go on to |\n|---|---|---|---|---|\n");
+    dx_text_adds(out,
+                 "| state | waits for | deadline | when it passes | may go on to |\n|---|---|---|---|---|\n");
     for (unsigned i = 0; i < STATE_COUNT; i++) {
         bool timed = rows[i].deadline != DEADLINE_NONE;
-        dx_text_addf(out, "| %s | %s | %s | %s |", rows[i].name, rows[i].waits, timed ? rows[i].deadline_name : "-",
-                     timed ? outcomes[rows[i].outcome].word : "-");
+        dx_text_addf(out, "| %s | %s | %s | %s |", rows[i].name, rows[i].waits,
+                     timed ? rows[i].deadline_name : "-", timed ? outcomes[rows[i].outcome].word : "-");
         for (unsigned k = 0; k < STATE_COUNT; k++)
             if (rows[i].next & (1u << k))
                 dx_text_addf(out, " %s", rows[k].name);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One configuration as all workers share it: the model, the prefix table made from it, and where its pools are on the board. */
+/* One configuration as all workers share it: the model, the prefix table made from it, and where its pools
+ * are on the board. */
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -31,7 +32,8 @@ static bool make_routes(struct dx_snapshot *s, struct dx_err *err)
     if (keys == NULL)
         return dx_err_set(err, "out of memory");
     for (unsigned i = 0; i < c->routes_n; i++)
-        keys[i] = (struct dx_route_key){.host = dx_slice_str(c->routes[i].host), .prefix = dx_slice_str(c->routes[i].path)};
+        keys[i] = (struct dx_route_key){.host = dx_slice_str(c->routes[i].host),
+                                        .prefix = dx_slice_str(c->routes[i].path)};
     s->routes = dx_route_new(keys, c->routes_n, err);
     free(keys);
     return s->routes != NULL;
@@ -51,7 +53,8 @@ static bool find_pools(struct dx_snapshot *s, const struct dx_board *b, struct d
     return true;
 }
 
-struct dx_snapshot *dx_snapshot_new(struct dx_slice text, const char *file, const struct dx_board *b, struct dx_err *err)
+struct dx_snapshot *dx_snapshot_new(struct dx_slice text, const char *file, const struct dx_board *b,
+                                    struct dx_err *err)
 {
     struct dx_snapshot *s = calloc(1, sizeof(*s));
     if (s == NULL) {

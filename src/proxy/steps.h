@@ -7,15 +7,26 @@
 
 extern enum state (*const exchange_steps[STATE_COUNT])(struct exchange *);
 
-/* The two ways out. answer: diplex answers by itself; end: nothing more is said. Both return the state to go to. */
+#define DRAIN_MAX (256u * 1024) /* unwanted body bytes that are read for the sake of a connection */
+
+/* reply.c */
+enum state exchange_step_reply(struct exchange *x);
+enum state exchange_step_drain(struct exchange *x);
+
+/* The two ways out. answer: diplex answers by itself; end: nothing more is said. Both return the state to go
+ * to. */
 enum state exchange_answer(struct exchange *x, enum outcome o, const char *reason) DX_CHECKED;
 enum state exchange_end(struct exchange *x, enum outcome o) DX_CHECKED;
 
 /* What forwarding has to know of the client's connection. */
 void exchange_peer(const struct exchange *x, const struct dx_config *c, struct dx_forward_request *how);
 bool exchange_answer_storage(struct exchange *x) DX_CHECKED; /* room for the fields of a response */
-static inline bool exchange_body_read(const struct exchange *x) { return dx_http1_body_is_done(&x->client_body); }
-/* The client has left. True: the answer is still read to its end, so that the worker behind a wsgi server is not disturbed. */
+static inline bool exchange_body_read(const struct exchange *x)
+{
+    return dx_http1_body_is_done(&x->client_body);
+}
+/* The client has left. True: the answer is still read to its end, so that the worker behind a wsgi server is
+ * not disturbed. */
 bool exchange_reads_off(struct exchange *x);
 /* The answer is whole: keep the connection or close it at once. */
 void exchange_release_connection(struct exchange *x);

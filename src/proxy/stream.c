@@ -6,7 +6,10 @@
 
 static bool is_bulk(const struct inlet *in) { return in->cap == BULK_BYTES; }
 
-void inlet_put_block(char *p, bool bulk, const struct blocks *b) { dx_slab_put(bulk ? b->bulk : b->small, p); }
+void inlet_put_block(char *p, bool bulk, const struct blocks *b)
+{
+    dx_slab_put(bulk ? b->bulk : b->small, p);
+}
 
 void inlet_release(struct inlet *in, const struct blocks *b)
 {

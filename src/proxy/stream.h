@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bytes in and bytes out. An inlet is a block of what came and is not used yet; an outlet is a short list of slices that wait to be sent with one
- * system call. An outlet borrows: what it points to stays in place until it is empty.
+ * Bytes in and bytes out. An inlet is a block of what came and is not used yet; an outlet is a short list of
+ * slices that wait to be sent with one system call. An outlet borrows: what it points to stays in place until
+ * it is empty.
  */
 #ifndef PROXY_STREAM_H
 #define PROXY_STREAM_H
@@ -11,7 +12,7 @@
 #include "diplex/net.h"
 
 #define BLOCK_BYTES (16u * 1024) /* heads and small bodies */
-#define BULK_BYTES (64u * 1024)  /* larger bodies, and heads beyond a block */
+#define BULK_BYTES  (64u * 1024) /* larger bodies, and heads beyond a block */
 
 struct inlet {
     char *p; /* NULL: holds no block */
@@ -22,16 +23,22 @@ struct blocks {
     struct dx_slab *small, *bulk;
 };
 
-static inline struct dx_slice inlet_bytes(const struct inlet *in) { return dx_slice_of(in->p + in->begin, in->end - in->begin); }
+static inline struct dx_slice inlet_bytes(const struct inlet *in)
+{
+    return dx_slice_of(in->p + in->begin, in->end - in->begin);
+}
 static inline bool inlet_empty(const struct inlet *in) { return in->begin == in->end; }
 
-/* Receives once behind what is there, getting a block, moving what is there to its front, or moving to a bulk block where room is needed; so slices into it are
- * dead afterwards. `bulk`: much is expected. errno ENOMEM with DX_IO_ERROR when no block is to be had. */
+/* Receives once behind what is there, getting a block, moving what is there to its front, or moving to a bulk
+ * block where room is needed; so slices into it are dead afterwards. `bulk`: much is expected. errno ENOMEM
+ * with DX_IO_ERROR when no block is to be had. */
 enum dx_io inlet_fill(struct inlet *in, struct dx_transport *t, const struct blocks *b, bool bulk);
 void inlet_release(struct inlet *in, const struct blocks *b); /* gives the block back, bytes and all */
 void inlet_put_block(char *p, bool bulk, const struct blocks *b);
-/* The block is given away (the caller puts it back); what is unused moves to a new one. False: out of memory. */
-bool inlet_detach(struct inlet *in, const struct blocks *b, bool bulk, char **block, bool *block_bulk) DX_CHECKED;
+/* The block is given away (the caller puts it back); what is unused moves to a new one. False: out of memory.
+ */
+bool inlet_detach(struct inlet *in, const struct blocks *b, bool bulk, char **block,
+                  bool *block_bulk) DX_CHECKED;
 
 #define OUTLET_SLICES 8
 struct outlet {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Bodies in memory, then in an unlinked file. The memory grows by doubling, so that small bodies cost little and none costs a copy per piece. */
+/* Bodies in memory, then in an unlinked file. The memory grows by doubling, so that small bodies cost little
+ * and none costs a copy per piece. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

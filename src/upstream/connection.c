@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Connections to servers. One watch for a connection's whole life: while it is used its edges go to the user, while it is idle the same edge says
- * that the server has closed it. A server may free itself with its last connection, so it is touched last.
+ * Connections to servers. One watch for a connection's whole life: while it is used its edges go to the user,
+ * while it is idle the same edge says that the server has closed it. A server may free itself with its last
+ * connection, so it is touched last.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +12,8 @@
 
 static void add32(_Atomic uint32_t *word, int by)
 {
-    atomic_store_explicit(word, atomic_load_explicit(word, memory_order_relaxed) + (uint32_t)by, memory_order_relaxed);
+    atomic_store_explicit(word, atomic_load_explicit(word, memory_order_relaxed) + (uint32_t)by,
+                          memory_order_relaxed);
 }
 
 static void bury(struct dx_grave *g)
@@ -184,11 +186,15 @@ void dx_connection_answered(struct dx_connection *c, unsigned status)
     struct dx_board_cell *cell = c->server->cell;
     dx_count_add(&cell->responses, 1);
     if (status < 500)
-        atomic_store_explicit(&cell->last_answer_ms, dx_loop_now_ms(c->server->pool->upstream->loop), memory_order_relaxed);
+        atomic_store_explicit(&cell->last_answer_ms, dx_loop_now_ms(c->server->pool->upstream->loop),
+                              memory_order_relaxed);
 }
 
 void dx_connection_broke(struct dx_connection *c) { note_failure(c->server, &c->server->cell->resets); }
-void dx_connection_timed_out(struct dx_connection *c) { note_failure(c->server, &c->server->cell->connect_failures); }
+void dx_connection_timed_out(struct dx_connection *c)
+{
+    note_failure(c->server, &c->server->cell->connect_failures);
+}
 
 void dx_connection_keep(struct dx_connection **cp)
 {

@@ -6,9 +6,9 @@
 #include "diplex/base/hash.h"
 #include "diplex/upstream.h"
 
-#define UPSTREAM_MAGIC 0x55505354u
-#define POOL_MAGIC 0x504f4f4cu
-#define SERVER_MAGIC 0x53525652u
+#define UPSTREAM_MAGIC   0x55505354u
+#define POOL_MAGIC       0x504f4f4cu
+#define SERVER_MAGIC     0x53525652u
 #define CONNECTION_MAGIC 0x434f4e4eu
 
 struct dx_upstream {

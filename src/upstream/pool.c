@@ -50,7 +50,8 @@ static struct dx_server *server_new(struct dx_pool *p, const struct dx_board_ser
 }
 
 /* Takes the server out of the old list if it is the same one. */
-static struct dx_server *take_same(struct dx_server **old, size_t n, const struct dx_board_server *facts, size_t *at)
+static struct dx_server *take_same(struct dx_server **old, size_t n, const struct dx_board_server *facts,
+                                   size_t *at)
 {
     for (size_t i = 0; i < n; i++) {
         struct dx_server *s = old[i];
@@ -93,7 +94,8 @@ static void pool_follow(struct dx_pool *p)
     p->version = version;
 }
 
-struct dx_pool *dx_upstream_pool(struct dx_upstream *u, uint32_t board_pool, const struct dx_pool_config *settings)
+struct dx_pool *dx_upstream_pool(struct dx_upstream *u, uint32_t board_pool,
+                                 const struct dx_pool_config *settings)
 {
     DX_MAGIC_OK(u, UPSTREAM_MAGIC);
     DX_ASSERT(board_pool < DX_BOARD_POOLS);
@@ -162,14 +164,16 @@ static bool was_tried(const struct dx_tried *t, uint32_t id)
 }
 
 /* Marks who may be chosen in this state and tier; false when nobody may. */
-static bool mark_usable(struct dx_pool *p, const struct dx_tried *tried, enum dx_server_state state, bool backup)
+static bool mark_usable(struct dx_pool *p, const struct dx_tried *tried, enum dx_server_state state,
+                        bool backup)
 {
     const struct dx_board *b = p->upstream->board;
     bool any = false;
 
     for (size_t i = 0; i < p->n; i++) {
         const struct dx_server *s = p->servers[i];
-        bool usable = s->facts.backup == backup && dx_board_server_state(b, s->facts.id) == state && !was_tried(tried, s->facts.id);
+        bool usable = s->facts.backup == backup && dx_board_server_state(b, s->facts.id) == state &&
+                      !was_tried(tried, s->facts.id);
         p->scales[i].usable = usable;
         any |= usable;
     }

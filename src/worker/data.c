@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The main thread of the data process. It reads control's letters, builds snapshots where no traffic waits for it, gives orders to the workers and reports when all
- * have carried them out. It carries no traffic.
+ * The main thread of the data process. It reads control's letters, builds snapshots where no traffic waits
+ * for it, gives orders to the workers and reports when all have carried them out. It carries no traffic.
  */
 #include <errno.h>
 #include <signal.h>
@@ -15,9 +15,10 @@
 #include "diplex/worker.h"
 #include "worker/internal.h"
 
-#define SOCKETS_MAX (LISTENERS_MAX * 2) /* addresses known: those in force and those of the next configuration */
-#define CONFIG_MAX (64u * 1024 * 1024)
-#define BATCH_BYTES (128u * 1024)
+#define SOCKETS_MAX \
+    (LISTENERS_MAX * 2) /* addresses known: those in force and those of the next configuration */
+#define CONFIG_MAX      (64u * 1024 * 1024)
+#define BATCH_BYTES     (128u * 1024)
 #define ACCESS_FLUSH_MS 50
 #define EVENTS_FLUSH_MS 0
 
@@ -121,7 +122,8 @@ static bool start_workers(struct data *d, const struct dx_config *c, struct dx_e
     if (c->access != DX_ACCESS_OFF && d->access == NULL)
         d->access = dx_journal_new(STDOUT_FILENO, BATCH_BYTES, ACCESS_FLUSH_MS);
     for (unsigned i = 0; i < d->workers_n; i++) {
-        struct worker_setup setup = {.index = i, .board = d->board, .news_fd = d->news, .report_fd = d->report, .access = d->access};
+        struct worker_setup setup = {
+            .index = i, .board = d->board, .news_fd = d->news, .report_fd = d->report, .access = d->access};
         d->workers[i] = worker_new(&setup);
         if (d->workers[i] == NULL || !worker_start(d->workers[i]))
             return dx_err_sys(err, "cannot start worker %u", i);
@@ -129,7 +131,8 @@ static bool start_workers(struct data *d, const struct dx_config *c, struct dx_e
     return true;
 }
 
-static bool fill_orders(struct data *d, unsigned worker, const struct dx_config *c, struct orders *o, struct dx_err *err)
+static bool fill_orders(struct data *d, unsigned worker, const struct dx_config *c, struct orders *o,
+                        struct dx_err *err)
 {
     *o = (struct orders){.number = d->generation};
     if (c->listen_n > LISTENERS_MAX)
@@ -320,7 +323,8 @@ static void on_letters(struct dx_watch *w, unsigned what)
     }
 }
 
-/* Signals are control's business: a terminal's Ctrl-C or a service manager's SIGTERM reaches the whole group, and control decides. */
+/* Signals are control's business: a terminal's Ctrl-C or a service manager's SIGTERM reaches the whole group,
+ * and control decides. */
 static void leave_signals_to_control(void)
 {
     static const int ours[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2};
@@ -363,7 +367,8 @@ int dx_data_run(int letters_fd)
     d->loop = dx_loop_new();
     events = dx_journal_new(STDERR_FILENO, BATCH_BYTES, EVENTS_FLUSH_MS);
     if (d->loop == NULL || d->report < 0 || events == NULL || !dx_fd_set_cloexec(letters_fd, true) ||
-        !dx_watch_start_level(d->loop, &d->letters_watch, letters_fd) || !dx_watch_start_level(d->loop, &d->report_watch, d->report)) {
+        !dx_watch_start_level(d->loop, &d->letters_watch, letters_fd) ||
+        !dx_watch_start_level(d->loop, &d->report_watch, d->report)) {
         dx_log(DX_LOG_ERROR, "data_start_failed", DX_KS("reason", strerrordesc_np(errno)));
         return 1;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the main thread of data (data.c) and its workers (worker.c) share: a mailbox each, and nothing else. */
+/* What the main thread of data (data.c) and its workers (worker.c) share: a mailbox each, and nothing else.
+ */
 #ifndef WORKER_INTERNAL_H
 #define WORKER_INTERNAL_H
 
@@ -8,7 +9,7 @@
 #include "diplex/net.h"
 #include "diplex/proxy.h"
 
-#define WORKER_MAGIC 0x574f524bu
+#define WORKER_MAGIC  0x574f524bu
 #define LISTENERS_MAX 64 /* addresses a worker listens on */
 
 struct listener {
@@ -48,11 +49,11 @@ struct worker {
     int bell;   /* eventfd: there are orders */
     struct dx_watch bell_watch;
 
-    int report;              /* borrowed: the main thread's eventfd */
-    _Atomic uint64_t done;   /* the orders carried out last */
+    int report;            /* borrowed: the main thread's eventfd */
+    _Atomic uint64_t done; /* the orders carried out last */
     _Atomic bool ended;
-    _Atomic unsigned cut;    /* requests broken off at the end */
-    _Atomic bool failed;     /* the last orders could not be carried out: out of memory */
+    _Atomic unsigned cut; /* requests broken off at the end */
+    _Atomic bool failed;  /* the last orders could not be carried out: out of memory */
 };
 
 struct worker_setup {
@@ -66,6 +67,6 @@ struct worker_setup {
 struct worker *worker_new(const struct worker_setup *s) DX_CHECKED;
 bool worker_start(struct worker *w) DX_CHECKED;
 void worker_order(struct worker *w, const struct orders *o); /* takes the reference in o->snapshot over */
-void worker_free(struct worker **w); /* joins */
+void worker_free(struct worker **w);                         /* joins */
 
 #endif

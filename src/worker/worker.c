@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A worker: one thread, one loop, one proxy. It takes orders from its mailbox and connections from its listeners. */
+/* A worker: one thread, one loop, one proxy. It takes orders from its mailbox and connections from its
+ * listeners. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -9,8 +10,8 @@
 #include "worker/internal.h"
 
 #define ACCEPTS_PER_TURN 16
-#define PAUSE_MS 100 /* without descriptors: until some connection has ended */
-#define LEAVE_MS 20
+#define PAUSE_MS         100 /* without descriptors: until some connection has ended */
+#define LEAVE_MS         20
 
 static void report(struct worker *w)
 {
@@ -21,7 +22,10 @@ static void report(struct worker *w)
 
 /* --- listeners --- */
 
-static bool out_of_descriptors(int why) { return why == EMFILE || why == ENFILE || why == ENOMEM || why == ENOBUFS; }
+static bool out_of_descriptors(int why)
+{
+    return why == EMFILE || why == ENFILE || why == ENOMEM || why == ENOBUFS;
+}
 
 static void on_connection(struct dx_watch *watch, unsigned what)
 {
@@ -37,7 +41,8 @@ static void on_connection(struct dx_watch *watch, unsigned what)
         }
         if (!out_of_descriptors(errno))
             return;
-        dx_log(DX_LOG_WARN, "accept_paused", DX_KS("listen", l->text), DX_KS("reason", strerrordesc_np(errno)), DX_KI("for_ms", PAUSE_MS));
+        dx_log(DX_LOG_WARN, "accept_paused", DX_KS("listen", l->text),
+               DX_KS("reason", strerrordesc_np(errno)), DX_KI("for_ms", PAUSE_MS));
         dx_watch_stop(&l->watch);
         dx_timer_set(l->worker->loop, &l->pause, PAUSE_MS);
         return;
@@ -195,7 +200,11 @@ struct worker *worker_new(const struct worker_setup *s)
     w->bell_watch.on_event = on_bell;
     w->loop = dx_loop_new();
     if (w->loop != NULL) {
-        struct dx_proxy_setup setup = {.loop = w->loop, .board = s->board, .worker = s->index, .news_fd = s->news_fd, .access = s->access};
+        struct dx_proxy_setup setup = {.loop = w->loop,
+                                       .board = s->board,
+                                       .worker = s->index,
+                                       .news_fd = s->news_fd,
+                                       .access = s->access};
         w->proxy = dx_proxy_new(&setup);
     }
     if (w->bell >= 0 && w->proxy != NULL && dx_watch_start_level(w->loop, &w->bell_watch, w->bell))
