@@ -104,8 +104,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             parse(&cut, p, size, at);
         check_same(&whole, &cut);
     }
-    for (size_t n = 1; n <= size && slow.parse == DX_PARSE_MORE; n++)
+    for (size_t n = 1; n <= size && slow.parse == DX_PARSE_MORE; n++) {
+        struct answer fresh;
         parse(&slow, p, n, n - 1);
+        if (n % (1 + size / FUZZ_EVERY_CUT) == 0) {
+            parse(&fresh, p, n, 0);
+            check_same(&fresh, &slow);
+        }
+    }
     check_same(&whole, &slow);
     if (whole.parse == DX_PARSE_DONE) {
         check_done(&whole, p);

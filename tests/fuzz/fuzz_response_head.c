@@ -60,8 +60,14 @@ static void check_head(const char *p, size_t n, enum dx_method request)
             parse(&cut, p, n, at, request);
         check_same(&whole, &cut);
     }
-    for (size_t i = 1; i <= n && slow.parse == DX_PARSE_MORE; i++)
+    for (size_t i = 1; i <= n && slow.parse == DX_PARSE_MORE; i++) {
+        struct answer fresh;
         parse(&slow, p, i, i - 1, request);
+        if (i % (1 + n / FUZZ_EVERY_CUT) == 0) {
+            parse(&fresh, p, i, 0, request);
+            check_same(&fresh, &slow);
+        }
+    }
     check_same(&whole, &slow);
     if (whole.parse == DX_PARSE_DONE)
         check_done(&whole, p, request);

@@ -50,12 +50,17 @@ static void cut(const struct answer *whole, const char *p, size_t n, size_t at)
                      whole->err.reason ? whole->err.reason : "", (int)n, p);
 }
 
+/* Byte by byte: at each byte what is known of it is what a parser that sees it for the first time knows. */
 static void slowly(const struct answer *whole, const char *p, size_t n)
 {
-    struct answer a = {.parse = DX_PARSE_MORE};
+    struct answer a = {.parse = DX_PARSE_MORE}, fresh;
 
-    for (size_t i = 1; i <= n && a.parse == DX_PARSE_MORE; i++)
+    for (size_t i = 1; i <= n && a.parse == DX_PARSE_MORE; i++) {
         parse(&a, p, i, i - 1);
+        parse(&fresh, p, i, 0);
+        ck_assert_msg(same(&fresh, &a), "at byte %zu: %u, not %u\n%.*s", i, a.err.status, fresh.err.status,
+                      (int)n, p);
+    }
     ck_assert_msg(same(whole, &a), "byte by byte: %u, not %u\n%.*s", a.err.status, whole->err.status, (int)n,
                   p);
 }
@@ -311,7 +316,12 @@ START_TEST(limits_are_exact)
     expect_done(&a, buf, n, &copy);
     free(copy);
     expect_bad(431, buf, request_of(buf, sizeof(buf), 0, (unsigned)limits.head_bytes - rest + 1));
-    expect_bad(431, buf, request_of(buf, sizeof(buf), 0, 500));
+    n = request_of(buf, sizeof(buf), 0, 500);
+    expect_bad(431, buf, n);
+    expect_bad(431, buf, limits.head_bytes); /* as soon as it cannot end in time */
+    answer_to(&a, buf, limits.head_bytes - 1, &copy);
+    ck_assert_int_eq(a.parse, DX_PARSE_MORE);
+    free(copy);
 }
 END_TEST
 
