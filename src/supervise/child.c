@@ -35,7 +35,7 @@ static void count_early_death(struct control *c)
 static void respawn_later(struct control *c)
 {
     c->respawn.on_due = on_respawn;
-    dx_timer_set(c->loop, &c->respawn, c->quick_deaths > QUICK_DEATHS_MAX ? SPACED_START_MS : 0);
+    dx_timer_set(c->loop, &c->respawn, c->quick_deaths >= QUICK_DEATHS_MAX ? SPACED_START_MS : 0);
 }
 
 static bool send_all(struct control *c)
@@ -72,7 +72,7 @@ void child_start(struct control *c)
     c->data_started_us = dx_clock_us();
     if (!spawn(c, &err)) {
         dx_log(DX_LOG_ERROR, "data_start_failed", DX_KS("error", err.text));
-        c->quick_deaths = QUICK_DEATHS_MAX + 1;
+        c->quick_deaths = QUICK_DEATHS_MAX;
         respawn_later(c);
         count_early_death(c);
         return;
@@ -113,7 +113,7 @@ static void log_end(const struct control *c, pid_t pid, int status, uint64_t liv
     char buf[SIGNAL_TEXT_BYTES];
     enum dx_log_level level = c->stopping ? DX_LOG_INFO : DX_LOG_ERROR;
     if (WIFSIGNALED(status))
-        dx_log(level, "data_exited", DX_KI("pid", pid),
+        dx_log(level, "data_killed", DX_KI("pid", pid),
                DX_KS("signal", signal_text(WTERMSIG(status), buf, sizeof buf)), DX_KI("lived_ms", lived_ms));
     else
         dx_log(level, "data_exited", DX_KI("pid", pid), DX_KI("code", WEXITSTATUS(status)),
@@ -128,7 +128,7 @@ static void on_data_end(struct control *c, pid_t pid, int status)
     c->data_ready = false;
     letters_close(c);
     log_end(c, pid, status, lived_ms);
-    control_on_data_ended(c);
+    control_on_data_ended(c, WIFEXITED(status) && WEXITSTATUS(status) == 0);
     if (c->stopping)
         return;
     c->quick_deaths = lived_ms < QUICK_DEATH_MS ? c->quick_deaths + 1 : 0;

@@ -81,10 +81,10 @@ void control_on_refused(struct control *c, uint64_t generation, const char *why)
         child_kill(c);
 }
 
-void control_on_data_ended(struct control *c)
+void control_on_data_ended(struct control *c, bool clean)
 {
     if (c->stopping) {
-        control_end(c, c->killed ? 1 : 0);
+        control_end(c, clean ? 0 : 1);
         return;
     }
     if (c->next)
@@ -106,8 +106,7 @@ static void on_news(struct dx_watch *w, unsigned what)
 static void on_grace(struct dx_timer *t)
 {
     struct control *c = DX_CONTAINER(t, struct control, grace);
-    dx_log(DX_LOG_ERROR, "data_killed", DX_KI("pid", c->data), DX_KS("why", "it did not stop in time"));
-    c->killed = true;
+    dx_log(DX_LOG_ERROR, "stop_forced", DX_KI("pid", c->data), DX_KS("why", "it did not stop in time"));
     child_kill(c);
 }
 
@@ -140,8 +139,7 @@ static void on_stop_signal(struct dx_signal *s, int number)
         stop(c, number);
         return;
     }
-    dx_log(DX_LOG_WARN, "data_killed", DX_KI("pid", c->data), DX_KS("why", "a second signal"));
-    c->killed = true;
+    dx_log(DX_LOG_WARN, "stop_forced", DX_KI("pid", c->data), DX_KS("why", "a second signal"));
     child_kill(c);
 }
 

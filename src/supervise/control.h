@@ -120,7 +120,7 @@ struct control {
     int news; /* eventfd */
     struct dx_watch news_watch;
 
-    bool stopping, killed;
+    bool stopping;
     struct dx_timer grace;
 };
 
@@ -129,7 +129,7 @@ unsigned control_workers(const struct dx_config *config); /* `auto` made a numbe
 /* Letters from data and its end, as they mean something. */
 void control_on_ready(struct control *c, uint64_t generation);
 void control_on_refused(struct control *c, uint64_t generation, const char *why);
-void control_on_data_ended(struct control *c);
+void control_on_data_ended(struct control *c, bool clean); /* clean: it left with code 0 */
 
 /* ---- child.c ---- */
 

@@ -89,7 +89,7 @@ static bool open_sockets(struct listener *l, const struct dx_listen_config *conf
         return dx_err_set(err, "out of memory");
     while (l->fds_n < wanted) {
         if (!dx_listen_open(&l->address, !is_unix, config->mode, &l->fds[l->fds_n], err))
-            return false;
+            return refuse(l->text, errno, err);
         l->fds_n++;
         /* With port 0 the kernel chooses for the first; the others follow it. */
         socklen_t n = sizeof l->address.u;

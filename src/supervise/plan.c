@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* A plan from a file: its text, the model of it, and what each pool's probes call the host. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "supervise/control.h"
 
 #define HOST_OF_NO_ROUTE "localhost"
+#define MORE_BYTES       40
 
 /*
  * Django answers 400 to a Host that is not in ALLOWED_HOSTS, and a server's own name hardly ever is: a probe
@@ -39,13 +41,17 @@ static void report_faults(const struct plan *p, const struct dx_config_faults *f
                           struct dx_err *first)
 {
     dx_config_faults_print(faults, dx_slice_of(p->source.text, p->source.n), p->source.name, report);
-    if (faults->n == 0)
+    if (faults->n == 0) {
         dx_err_set(first, "%s: out of memory", p->source.name);
-    else if (faults->at[0].line)
-        dx_err_set(first, "%s:%u:%u: %s", p->source.name, faults->at[0].line, faults->at[0].column,
-                   faults->at[0].text);
-    else
-        dx_err_set(first, "%s: %s", p->source.name, faults->at[0].text);
+        return;
+    }
+    const struct dx_config_fault *f = &faults->at[0];
+    char more[MORE_BYTES] = "", place[MORE_BYTES] = "";
+    if (faults->n > 1)
+        snprintf(more, sizeof more, " (and %zu more)", faults->n - 1);
+    if (f->line)
+        snprintf(place, sizeof place, ":%u:%u", f->line, f->column);
+    dx_err_set(first, "%s%s: %s%s", p->source.name, place, f->text, more);
 }
 
 struct plan *plan_read(const char *file, struct dx_text *report, struct dx_err *first)
