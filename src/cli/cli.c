@@ -2,7 +2,6 @@
 /* The table of subcommands, and the way from argv to one of them. */
 #include "cli/cli.h"
 
-#include <signal.h>
 #include <stdio.h>
 
 #include "diplex/worker.h"
@@ -16,13 +15,9 @@
 
 static int run(const struct cli_options *o) { return dx_control_run(o->file); }
 
-/* A terminal sends its signals to the whole group: control alone decides what they mean. */
 static int data(const struct cli_options *o)
 {
     (void)o;
-    signal(SIGINT, SIG_IGN);
-    signal(SIGTERM, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
     return dx_data_run(DATA_LETTERS_FD);
 }
 
