@@ -113,7 +113,7 @@ static void log_end(const struct control *c, pid_t pid, int status, uint64_t liv
     char buf[SIGNAL_TEXT_BYTES];
     enum dx_log_level level = c->stopping ? DX_LOG_INFO : DX_LOG_ERROR;
     if (WIFSIGNALED(status))
-        dx_log(level, "data_killed", DX_KI("pid", pid),
+        dx_log(level, "data_exited", DX_KI("pid", pid),
                DX_KS("signal", signal_text(WTERMSIG(status), buf, sizeof buf)), DX_KI("lived_ms", lived_ms));
     else
         dx_log(level, "data_exited", DX_KI("pid", pid), DX_KI("code", WEXITSTATUS(status)),
