@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Variables in texts, as compose files write them: ${NAME}, ${NAME:-default}, ${NAME-default}, ${NAME:?message},
- * ${NAME?message}, and $$ for a dollar sign. Done when a text is read and not before, so that places stay right and what
- * nobody reads is not asked for. What comes out is one text: a variable can never add a key.
+ * Variables in texts, as compose files write them: ${NAME}, ${NAME:-default}, ${NAME-default},
+ * ${NAME:?message},
+ * ${NAME?message}, and $$ for a dollar sign. Done when a text is read and not before, so that places stay
+ * right and what nobody reads is not asked for. What comes out is one text: a variable can never add a key.
  */
 #include "config/reader.h"
 
@@ -84,7 +85,8 @@ static bool expand_variable(struct expansion *x, struct dx_slice body, unsigned 
     bool colon = rest.n && rest.p[0] == ':';
     bool unset = !value || (colon && !*value);
     char op = rest.n > colon ? rest.p[colon] : '\0';
-    struct dx_slice operand = rest.n > colon ? dx_slice_of(rest.p + colon + 1, rest.n - colon - 1) : dx_slice_of(rest.p, 0);
+    struct dx_slice operand =
+        rest.n > colon ? dx_slice_of(rest.p + colon + 1, rest.n - colon - 1) : dx_slice_of(rest.p, 0);
     if (rest.n && op != '-' && op != '?')
         return fault(x, body.p - 2, ": write ${NAME}, ${NAME:-default} or ${NAME:?message}", name);
     if (!unset) {
@@ -115,7 +117,8 @@ static bool expand(struct expansion *x, struct dx_slice s, unsigned depth)
             continue;
         }
         if (mark != '{')
-            return fault(x, s.p, "a lone '$': write $$ for a dollar sign, ${NAME} for a variable", DX_SLICE(""));
+            return fault(x, s.p, "a lone '$': write $$ for a dollar sign, ${NAME} for a variable",
+                         DX_SLICE(""));
         struct dx_slice body = dx_slice_of(s.p + 2, s.n - 2);
         size_t close = closing_brace(body);
         if (close == body.n)
@@ -124,7 +127,8 @@ static bool expand(struct expansion *x, struct dx_slice s, unsigned depth)
             return false;
         s = dx_slice_of(body.p + close + 1, body.n - close - 1);
     }
-    return x->out.n <= TEXT_MAX || fault(x, s.p, "longer than 64KB once its variables are put in", DX_SLICE(""));
+    return x->out.n <= TEXT_MAX ||
+           fault(x, s.p, "longer than 64KB once its variables are put in", DX_SLICE(""));
 }
 
 static bool expand_node(struct dx_config_reader *r, struct dx_node *n)
@@ -144,10 +148,7 @@ static bool expand_node(struct dx_config_reader *r, struct dx_node *n)
 /* What is put in may not be what the file itself could not say. */
 static bool is_clean(struct dx_config_reader *r, const struct dx_node *n, const char *what)
 {
-    bool control = false;
-    for (size_t i = 0; i < n->text.n; i++)
-        control |= (unsigned char)n->text.p[i] < 0x20 || n->text.p[i] == 0x7f;
-    if (control)
+    if (dx_config_has_control(n->text))
         dx_config_fault(r, n, "'%s' holds a control character", what);
     else if (n->text.n == 0)
         dx_config_fault(r, n, "'%s' is empty; leave the key out for its default", what);
@@ -161,7 +162,8 @@ static bool is_clean(struct dx_config_reader *r, const struct dx_node *n, const 
 bool dx_config_text(struct dx_config_reader *r, struct dx_node *n, const char *what, struct dx_slice *out)
 {
     if (n->kind != DX_NODE_TEXT) {
-        dx_config_fault(r, n, "'%s' must be a text, not a %s", what, n->kind == DX_NODE_MAP ? "mapping" : "list");
+        dx_config_fault(r, n, "'%s' must be a text, not a %s", what,
+                        n->kind == DX_NODE_MAP ? "mapping" : "list");
         return false;
     }
     if (dx_config_is_null(n)) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Faults: collected wherever they are found, sorted into the order of the file, and printed with the line and a caret.
- * Nothing that a file or the environment holds reaches a terminal with its control characters.
+ * Faults: collected wherever they are found, sorted into the order of the file, and printed with the line and
+ * a caret. Nothing that a file or the environment holds reaches a terminal with its control characters.
  */
 #include "config/reader.h"
 
@@ -32,6 +32,7 @@ static void clean(char *text, bool was_cut)
     }
 }
 
+DX_PRINTF(4, 0)
 static void add(struct dx_config_reader *r, unsigned line, unsigned column, const char *fmt, va_list args)
 {
     struct dx_config_faults *f = r->faults;

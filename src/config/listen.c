@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 
-void dx_config_read_listen_address(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
-                                   void *base)
+void dx_config_read_listen_address(struct dx_config_reader *r, const struct dx_config_setting *s,
+                                   struct dx_node *v, void *base)
 {
     struct dx_listen_config *l = base;
     struct dx_slice text;
@@ -21,10 +21,11 @@ void dx_config_read_listen_address(struct dx_config_reader *r, const struct dx_c
     }
     bool relative = dx_slice_starts(text, DX_SLICE("unix:")) && !dx_slice_starts(text, DX_SLICE("unix:/"));
     if (relative || !dx_address_parse(full, true, &address)) {
-        dx_config_fault(r, v,
-                        "'%.*s' is no address to listen on: write :8080, 127.0.0.1:8080, [::1]:8080 or unix:/path (of "
-                        "at most 107 bytes); no names",
-                        DX_SLICE_ARGS(text));
+        dx_config_fault(
+            r, v,
+            "'%.*s' is no address to listen on: write :8080, 127.0.0.1:8080, [::1]:8080 or unix:/path (of "
+            "at most 107 bytes); no names",
+            DX_SLICE_ARGS(text));
         return;
     }
     l->text = dx_config_keep(r, text);
@@ -54,7 +55,8 @@ static void check_twice(struct dx_config_reader *r, const struct dx_config *c, s
 
 #define LISTEN_MAX 64u
 
-void dx_config_read_listens(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base)
+void dx_config_read_listens(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                            void *base)
 {
     struct dx_config *c = base;
     struct dx_node *only[1] = {v}, **items = v->kind == DX_NODE_LIST ? v->items : only;
@@ -86,7 +88,8 @@ static const struct word {
 };
 #define NETWORKS_OF_A_WORD 4u
 
-static void add_trusted(struct dx_config_reader *r, struct dx_config *c, struct dx_node *v, struct dx_slice text)
+static void add_trusted(struct dx_config_reader *r, struct dx_config *c, struct dx_node *v,
+                        struct dx_slice text)
 {
     struct dx_slice networks = {NULL, 0}, one = text;
     for (size_t i = 0; i < DX_COUNT(words); i++) {
@@ -99,15 +102,17 @@ static void add_trusted(struct dx_config_reader *r, struct dx_config *c, struct 
             c->trusted_n++;
             continue;
         }
-        dx_config_fault(r, v,
-                        "'%.*s' is no network: write 10.0.0.0/8 (no bits behind the mask), 10.1.2.3, fd00::/8, loopback, "
-                        "private or unix",
-                        DX_SLICE_ARGS(text));
+        dx_config_fault(
+            r, v,
+            "'%.*s' is no network: write 10.0.0.0/8 (no bits behind the mask), 10.1.2.3, fd00::/8, loopback, "
+            "private or unix",
+            DX_SLICE_ARGS(text));
         return;
     } while (is_word && dx_config_next_word(&networks, &one));
 }
 
-void dx_config_read_trusted(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base)
+void dx_config_read_trusted(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                            void *base)
 {
     struct dx_config *c = base;
     struct dx_node *only[1] = {v}, **items = v->kind == DX_NODE_LIST ? v->items : only;

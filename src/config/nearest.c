@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* "Did you mean": the candidate with the smallest edit distance, if it is near enough to be a slip of the hand. */
+/* "Did you mean": the candidate with the smallest edit distance, if it is near enough to be a slip of the
+ * hand. */
 #include "config/reader.h"
 
 #include <stdio.h>

@@ -33,7 +33,17 @@ struct dx_node *dx_node_find(const struct dx_node *map, const char *key)
 bool dx_config_is_null(const struct dx_node *n)
 {
     return n->kind == DX_NODE_TEXT && n->plain &&
-           (n->text.n == 0 || dx_slice_eq(n->text, DX_SLICE("~")) || dx_slice_eq_nocase(n->text, DX_SLICE("null")));
+           (n->text.n == 0 || dx_slice_eq(n->text, DX_SLICE("~")) ||
+            dx_slice_eq_nocase(n->text, DX_SLICE("null")));
+}
+
+bool dx_config_has_control(struct dx_slice s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
+            return true;
+    }
+    return false;
 }
 
 /* The length of the character at p (RFC 3629 4), or 0. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From text to model: load the tree, put the defaults in, read the top level, then the pools, then the routes, and fill in
- * what follows from the rest. There is a model only when there was no fault.
+ * From text to model: load the tree, put the defaults in, read the top level, then the pools, then the
+ * routes, and fill in what follows from the rest. There is a model only when there was no fault.
  */
 #include "config/reader.h"
 
@@ -10,11 +10,13 @@
 #include <unistd.h>
 
 #define OWNED_MAGIC 0x0c0f160du
-#define SMALLEST    "the smallest file is:  routes: {/async/: 'asgi://127.0.0.1:8001', /: 'wsgi://127.0.0.1:8000'}"
+#define SMALLEST \
+    "the smallest file is:  routes: {/async/: 'asgi://127.0.0.1:8001', /: 'wsgi://127.0.0.1:8000'}"
 
 static struct dx_config_owned *owned_of(const struct dx_config *c)
 {
-    struct dx_config_owned *own = (struct dx_config_owned *)((uintptr_t)c - offsetof(struct dx_config_owned, model));
+    struct dx_config_owned *own =
+        (struct dx_config_owned *)((uintptr_t)c - offsetof(struct dx_config_owned, model));
     DX_MAGIC_OK(own, OWNED_MAGIC);
     return own;
 }
@@ -36,12 +38,14 @@ void dx_config_free(struct dx_config **c)
 static void default_admin(struct dx_config_reader *r)
 {
     char path[sizeof((struct sockaddr_un){0}.sun_path)];
-    const char *runtime = r->env ? r->env("XDG_RUNTIME_DIR", r->arg) : NULL;
+    struct dx_slice runtime = dx_slice_str(r->env ? r->env("XDG_RUNTIME_DIR", r->arg) : NULL);
+    bool usable = dx_slice_starts(runtime, DX_SLICE("/")) && !dx_config_has_control(runtime) &&
+                  dx_config_utf8_check(runtime) == runtime.n;
     int n = -1;
     if (geteuid() == 0)
         n = snprintf(path, sizeof path, "/run/diplex/admin.sock");
-    else if (runtime && runtime[0] == '/')
-        n = snprintf(path, sizeof path, "%s/diplex/admin.sock", runtime);
+    else if (usable)
+        n = snprintf(path, sizeof path, "%.*s/diplex/admin.sock", DX_SLICE_ARGS(runtime));
     if (n < 0 || (size_t)n >= sizeof path)
         n = snprintf(path, sizeof path, "/tmp/diplex-%lu/admin.sock", (unsigned long)geteuid());
     r->own->model.admin = dx_config_keep(r, dx_slice_of(path, (size_t)n));

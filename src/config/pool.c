@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pools: those of `pools`, and those that a route makes by naming a server's URL, which have that URL as their name. Both
- * are collected in a list and become the model's array at the end.
+ * Pools: those of `pools`, and those that a route makes by naming a server's URL, which have that URL as
+ * their name. Both are collected in a list and become the model's array at the end.
  */
 #include "config/reader.h"
 
@@ -22,7 +22,13 @@ static bool is_name(struct dx_slice s)
     return s.n > 0 && s.n <= NAME_MAX_;
 }
 
-static struct dx_config_pool_entry *add_pool(struct dx_config_reader *r, const struct dx_node *at, struct dx_slice name)
+static bool is_url_name(struct dx_slice s)
+{
+    return dx_config_is_url(s) && s.n <= NAME_MAX_ && !dx_config_has_control(s);
+}
+
+static struct dx_config_pool_entry *add_pool(struct dx_config_reader *r, const struct dx_node *at,
+                                             struct dx_slice name)
 {
     struct dx_config_pool_entry *e = dx_config_take(r, &r->scratch, 1, sizeof *e);
     if (!e)
@@ -73,7 +79,8 @@ static enum dx_kind kind_of(struct dx_config_reader *r, const struct dx_node *ma
 {
     struct dx_node *kind = dx_node_find(map, "kind");
     struct dx_slice text;
-    if (!kind || kind->kind != DX_NODE_TEXT || dx_config_is_null(kind) || !dx_config_text(r, kind, "kind", &text))
+    if (!kind || kind->kind != DX_NODE_TEXT || dx_config_is_null(kind) ||
+        !dx_config_text(r, kind, "kind", &text))
         return DX_KIND_WSGI;
     return dx_slice_eq(text, DX_SLICE("asgi")) ? DX_KIND_ASGI : DX_KIND_WSGI;
 }
@@ -85,7 +92,8 @@ static void read_url_pool(struct dx_config_reader *r, struct dx_pair p, struct d
     for (size_t i = 0; i < p.value->n; i++) {
         struct dx_slice key = p.value->pairs[i].key->text;
         if (dx_slice_eq(key, DX_SLICE("kind")) || dx_slice_eq(key, DX_SLICE("servers"))) {
-            dx_config_fault(r, p.value->pairs[i].key, "'%.*s' of this pool is said by its name", DX_SLICE_ARGS(key));
+            dx_config_fault(r, p.value->pairs[i].key, "'%.*s' of this pool is said by its name",
+                            DX_SLICE_ARGS(key));
             return;
         }
     }
@@ -108,8 +116,10 @@ static void read_pool(struct dx_config_reader *r, struct dx_pair p, struct dx_co
         if (dx_config_is_url(text))
             pool_from_url(r, p.value, text, &e->pool);
         else
-            dx_config_fault(r, p.value, "'%.*s' is no URL: write wsgi://%.*s or asgi://%.*s, or a mapping with 'kind' "
-                            "and 'servers'", DX_SLICE_ARGS(text), DX_SLICE_ARGS(text), DX_SLICE_ARGS(text));
+            dx_config_fault(r, p.value,
+                            "'%.*s' is no URL: write wsgi://%.*s or asgi://%.*s, or a mapping with 'kind' "
+                            "and 'servers'",
+                            DX_SLICE_ARGS(text), DX_SLICE_ARGS(text), DX_SLICE_ARGS(text));
     }
     r->lines = NULL;
 }
@@ -128,8 +138,9 @@ void dx_config_read_pools(struct dx_config_reader *r)
         struct dx_slice name = p.key->text;
         if (dx_slice_starts(name, DX_SLICE("x-")))
             continue;
-        if (!is_name(name) && !(dx_config_is_url(name) && name.n <= NAME_MAX_))
-            dx_config_fault(r, p.key, "'%.*s' is no name for a pool: it takes 1 to %u letters, digits, '_' and '-'",
+        if (!is_name(name) && !is_url_name(name))
+            dx_config_fault(r, p.key,
+                            "'%.*s' is no name for a pool: it takes 1 to %u letters, digits, '_' and '-'",
                             DX_SLICE_ARGS(name), NAME_MAX_);
         struct dx_config_pool_entry *e = add_pool(r, p.key, name);
         if (e)
@@ -145,8 +156,8 @@ static void no_such_pool(struct dx_config_reader *r, const struct dx_node *at, s
     for (struct dx_config_pool_entry *e = r->first; e && !dx_config_faults_full(r->faults); e = e->next)
         dx_config_nearest_try(&near, dx_slice_str(e->pool.name));
     if (!near.best.n && !is_name(name) && !dx_config_server_of(r, name, &ignored))
-        dx_config_fault(r, at, "no pool '%.*s'; for a server write wsgi://%.*s or asgi://%.*s", DX_SLICE_ARGS(name),
-                        DX_SLICE_ARGS(name), DX_SLICE_ARGS(name));
+        dx_config_fault(r, at, "no pool '%.*s'; for a server write wsgi://%.*s or asgi://%.*s",
+                        DX_SLICE_ARGS(name), DX_SLICE_ARGS(name), DX_SLICE_ARGS(name));
     else
         dx_config_fault(r, at, "no pool '%.*s'%s", DX_SLICE_ARGS(name), dx_config_nearest_hint(&near, hint));
 }
@@ -162,7 +173,8 @@ struct dx_config_pool_entry *dx_config_pool_named(struct dx_config_reader *r, co
         return NULL;
     }
     if (name.n > NAME_MAX_) {
-        dx_config_fault(r, at, "a URL in a route has at most %u bytes: give the pool a name below 'pools'", NAME_MAX_);
+        dx_config_fault(r, at, "a URL in a route has at most %u bytes: give the pool a name below 'pools'",
+                        NAME_MAX_);
         return NULL;
     }
     e = add_pool(r, at, name);

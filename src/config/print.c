@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The configuration in force as YAML, each value with where it comes from. What is printed can be read again and gives the
- * same model: texts are quoted where YAML or ${} could take them for something else.
+ * The configuration in force as YAML, each value with where it comes from. What is printed can be read again
+ * and gives the same model: texts are quoted where YAML or ${} could take them for something else.
  */
 #include "config/reader.h"
 
 #include <stdio.h>
 
 #define COMMENT_COLUMN 40u
+#define SIMPLE_KEY_MAX 1000u
 
 struct printer {
     struct dx_text *out;
@@ -38,7 +39,8 @@ static unsigned code_point(const unsigned char *p, size_t *length)
     return v;
 }
 
-/* In double quotes; what is neither ASCII nor an ordinary letter is escaped, so that no line breaks hide in it. */
+/* In double quotes; what is neither ASCII nor an ordinary letter is escaped, so that no line breaks hide in
+ * it. */
 static void put_quoted(struct dx_text *out, struct dx_slice s, bool dollars)
 {
     dx_text_adds(out, "\"");
@@ -184,7 +186,8 @@ static void put_value(struct printer *p, const struct dx_config_setting *s, cons
 
 static void print_scope(struct printer *p, enum dx_config_scope scope, const void *base, unsigned indent);
 
-static void print_setting(struct printer *p, const struct dx_config_setting *s, const void *base, unsigned indent)
+static void print_setting(struct printer *p, const struct dx_config_setting *s, const void *base,
+                          unsigned indent)
 {
     char buf[160];
     size_t from = p->out->n;
@@ -232,7 +235,8 @@ static void print_pools(struct printer *p, const struct dx_config *c)
         dx_text_adds(p->out, "  ");
         put_text(p->out, dx_slice_str(pool->name), false);
         dx_text_adds(p->out, ":");
-        (void)snprintf(comment, sizeof comment, "from line %u%s", pool->line, url ? "; kind and server are in its name" : "");
+        (void)snprintf(comment, sizeof comment, "from line %u%s", pool->line,
+                       url ? "; kind and server are in its name" : "");
         put_comment(p, from, comment);
         p->lines = p->own->pool_lines[i];
         print_scope(p, SCOPE_POOL, pool, 4);
@@ -240,32 +244,42 @@ static void print_pools(struct printer *p, const struct dx_config *c)
     }
 }
 
+/* A key of more than 1024 characters must say that it is one (YAML 1.1, 9.1.4). */
+static void put_route_key(struct printer *p, const struct dx_route_config *route)
+{
+    struct dx_text plain, key;
+    char comment[64] = "derived: the only pool answers everything";
+    size_t from = p->out->n;
+    dx_text_init(&plain);
+    dx_text_init(&key);
+    dx_text_addf(&plain, "%s%s", route->host, route->path);
+    put_text(&key, dx_slice_of(plain.p, plain.n), false);
+    if (route->line)
+        (void)snprintf(comment, sizeof comment, "from line %u", route->line);
+    dx_text_adds(p->out, key.n > SIMPLE_KEY_MAX ? "  ? " : "  ");
+    dx_text_add(p->out, dx_slice_of(key.p, key.n));
+    dx_text_adds(p->out, key.n > SIMPLE_KEY_MAX ? "\n  :" : ":");
+    put_comment(p, from, comment);
+    p->out->failed |= plain.failed || key.failed;
+    dx_text_fini(&plain);
+    dx_text_fini(&key);
+}
+
 static void print_routes(struct printer *p, const struct dx_config *c)
 {
-    struct dx_text key;
-    dx_text_init(&key);
+    const struct dx_config_setting *body = dx_config_setting_find(SCOPE_ROUTE, DX_SLICE("body"));
     dx_text_adds(p->out, "routes:\n");
     for (unsigned i = 0; i < c->routes_n; i++) {
         const struct dx_route_config *route = &c->routes[i];
-        char size[32], comment[160] = "derived: the only pool answers everything";
-        size_t from = p->out->n;
-        dx_text_reset(&key);
-        dx_text_addf(&key, "%s%s", route->host, route->path);
-        dx_text_adds(p->out, "  ");
-        put_text(p->out, dx_slice_of(key.p, key.n), false);
-        dx_text_adds(p->out, ":");
-        if (route->line)
-            (void)snprintf(comment, sizeof comment, "from line %u", route->line);
-        put_comment(p, from, comment);
+        const struct dx_pool_config *pool = &c->pools[route->pool];
+        char size[32];
+        put_route_key(p, route);
         dx_text_adds(p->out, "    pool: ");
-        put_text(p->out, dx_slice_str(c->pools[route->pool].name), true);
-        bool same = route->body_limit == c->pools[route->pool].body_limit;
-        from = p->out->n + 1;
-        dx_text_addf(p->out, "\n    body: %s",
-                     dx_config_setting_number(dx_config_setting_find(SCOPE_ROUTE, DX_SLICE("body")), route->body_limit, size));
-        put_comment(p, from, same ? "that of its pool" : NULL);
+        put_text(p->out, dx_slice_str(pool->name), true);
+        size_t from = p->out->n + 1;
+        dx_text_addf(p->out, "\n    body: %s", dx_config_setting_number(body, route->body_limit, size));
+        put_comment(p, from, route->body_limit == pool->body_limit ? "that of its pool" : NULL);
     }
-    dx_text_fini(&key);
 }
 
 static void print_health(struct printer *p, const struct dx_pool_config *pool, const char *comment)

@@ -3,19 +3,22 @@
 #include "config/reader.h"
 
 /* Pools and routes need what the rest of the top level says, wherever it stands: they are read last. */
-static void later_pools(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base)
+static void later_pools(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                        void *base)
 {
     (void)s, (void)base;
     r->pools = v;
 }
 
-static void later_routes(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base)
+static void later_routes(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                         void *base)
 {
     (void)s, (void)base;
     r->routes = v;
 }
 
-static void read_nested(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base)
+static void read_nested(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                        void *base)
 {
     dx_config_read_group(r, s->nested, v, v, base);
 }
@@ -48,14 +51,16 @@ static const dx_config_read readers[] = {
     [TYPE_ROUTES] = later_routes,
 };
 
-void dx_config_read_value(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base)
+void dx_config_read_value(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                          void *base)
 {
     if (r->lines)
         r->lines[dx_config_setting_index(s)] = v->line;
     readers[s->type](r, s, v, base);
 }
 
-/* The scopes that a key belongs to, when it is not this one: the commonest mistake is the wrong indentation. */
+/* The scopes that a key belongs to, when it is not this one: the commonest mistake is the wrong indentation.
+ */
 static void elsewhere(enum dx_config_scope scope, struct dx_slice key, struct dx_text *out)
 {
     for (size_t i = 0; i < dx_config_settings_n; i++) {
@@ -89,7 +94,8 @@ static bool is_extension(enum dx_config_scope scope, struct dx_slice key)
     return (scope == SCOPE_TOP || scope == SCOPE_POOL) && dx_slice_starts(key, DX_SLICE("x-"));
 }
 
-void dx_config_read_map(struct dx_config_reader *r, enum dx_config_scope scope, const struct dx_node *map, void *base)
+void dx_config_read_map(struct dx_config_reader *r, enum dx_config_scope scope, const struct dx_node *map,
+                        void *base)
 {
     for (size_t i = 0; i < map->n; i++) {
         struct dx_pair p = map->pairs[i];
@@ -109,7 +115,8 @@ void dx_config_need(struct dx_config_reader *r, enum dx_config_scope scope, cons
         const struct dx_config_setting *s = &dx_config_settings[i];
         if (s->scope != scope || s->why != dx_config_required || (map && dx_node_find(map, s->key)))
             continue;
-        dx_config_fault(r, at, "'%s' is missing%s%s", s->key, s->words ? ": one of " : "", s->words ? s->words : "");
+        dx_config_fault(r, at, "'%s' is missing%s%s", s->key, s->words ? ": one of " : "",
+                        s->words ? s->words : "");
     }
 }
 
@@ -147,7 +154,8 @@ void dx_config_read_group(struct dx_config_reader *r, enum dx_config_scope scope
                         row->short_key ? row->short_key : "", row->short_key ? "'" : "");
 }
 
-void dx_config_read_defaults(struct dx_config_reader *r, enum dx_config_scope owner, enum dx_kind kind, void *base)
+void dx_config_read_defaults(struct dx_config_reader *r, enum dx_config_scope owner, enum dx_kind kind,
+                             void *base)
 {
     unsigned *lines = r->lines;
     r->lines = NULL;

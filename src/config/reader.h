@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the parts of the parser share: the tree that YAML becomes, the reader that walks it, faults, and a hash table. The
- * tree and the tables live in `scratch`, which dies when parsing ends; what the model keeps is copied to its own arena.
- * Out of memory is remembered in the reader and told once, at the end.
+ * What the parts of the parser share: the tree that YAML becomes, the reader that walks it, faults, and a
+ * hash table. The tree and the tables live in `scratch`, which dies when parsing ends; what the model keeps
+ * is copied to its own arena. Out of memory is remembered in the reader and told once, at the end.
  */
 #ifndef DIPLEX_CONFIG_READER_H
 #define DIPLEX_CONFIG_READER_H
@@ -75,11 +75,14 @@ const struct dx_config_owned *dx_config_owned_of(const struct dx_config *c);
 
 /* Memory, zeroed; NULL sets no_memory. */
 void *dx_config_take(struct dx_config_reader *r, struct dx_arena *arena, size_t n, size_t bytes) DX_CHECKED;
-const char *dx_config_keep(struct dx_config_reader *r, struct dx_slice s); /* in the model; "" when out of memory */
+const char *dx_config_keep(struct dx_config_reader *r,
+                           struct dx_slice s); /* in the model; "" when out of memory */
 
 /* Faults. */
-void dx_config_fault_at(struct dx_config_reader *r, unsigned line, unsigned column, const char *fmt, ...) DX_PRINTF(4, 5);
-void dx_config_fault(struct dx_config_reader *r, const struct dx_node *at, const char *fmt, ...) DX_PRINTF(3, 4);
+void dx_config_fault_at(struct dx_config_reader *r, unsigned line, unsigned column, const char *fmt, ...)
+    DX_PRINTF(4, 5);
+void dx_config_fault(struct dx_config_reader *r, const struct dx_node *at, const char *fmt, ...)
+    DX_PRINTF(3, 4);
 bool dx_config_faults_full(const struct dx_config_faults *f);
 void dx_config_faults_sort(struct dx_config_faults *f);
 
@@ -95,53 +98,77 @@ const char *dx_config_nearest_hint(const struct dx_config_nearest *near, char bu
 bool dx_config_load(struct dx_config_reader *r, struct dx_slice text, struct dx_node **out) DX_CHECKED;
 struct dx_node *dx_node_find(const struct dx_node *map, const char *key); /* NULL: no such key */
 
-/* A text's value with ${} put in; never empty, never with control characters. `what` is its key, for the fault. */
-bool dx_config_text(struct dx_config_reader *r, struct dx_node *n, const char *what, struct dx_slice *out) DX_CHECKED;
+/* A text's value with ${} put in; never empty, never with control characters. `what` is its key, for the
+ * fault. */
+bool dx_config_text(struct dx_config_reader *r, struct dx_node *n, const char *what,
+                    struct dx_slice *out) DX_CHECKED;
 bool dx_config_is_null(const struct dx_node *n);
 /* Position of the first byte that is not UTF-8, or s.n. */
 size_t dx_config_utf8_check(struct dx_slice s);
 
 /* Reading by the table. `base` is the scope's owner's object. */
-void dx_config_read_value(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base);
+void dx_config_read_value(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                          void *base);
 /* The short form, `off`, or the mapping; `at` is the place for what is missing. */
 void dx_config_read_group(struct dx_config_reader *r, enum dx_config_scope scope, const struct dx_node *at,
                           struct dx_node *v, void *base);
-void dx_config_read_map(struct dx_config_reader *r, enum dx_config_scope scope, const struct dx_node *map, void *base);
-void dx_config_read_defaults(struct dx_config_reader *r, enum dx_config_scope owner, enum dx_kind kind, void *base);
+void dx_config_read_map(struct dx_config_reader *r, enum dx_config_scope scope, const struct dx_node *map,
+                        void *base);
+void dx_config_read_defaults(struct dx_config_reader *r, enum dx_config_scope owner, enum dx_kind kind,
+                             void *base);
 void dx_config_need(struct dx_config_reader *r, enum dx_config_scope scope, const struct dx_node *at,
                     const struct dx_node *map);
 
 /* Values of single types: write through `base` and `s->place`, or leave a fault. */
-typedef void (*dx_config_read)(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base);
-void dx_config_read_number(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base);
-void dx_config_read_word(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base);
-void dx_config_read_flag(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base);
-void dx_config_read_text(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base);
-void dx_config_read_statuses(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base);
-void dx_config_read_listens(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base);
-void dx_config_read_listen_address(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
-                                   void *base);
-void dx_config_read_trusted(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base);
-void dx_config_read_servers(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base);
-void dx_config_read_server_address(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
-                                   void *base);
-void dx_config_read_health(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base);
-void dx_config_read_route_path(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base);
-void dx_config_read_route_host(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base);
-void dx_config_read_route_pool(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base);
+typedef void (*dx_config_read)(struct dx_config_reader *r, const struct dx_config_setting *s,
+                               struct dx_node *v, void *base);
+void dx_config_read_number(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                           void *base);
+void dx_config_read_word(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                         void *base);
+void dx_config_read_flag(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                         void *base);
+void dx_config_read_text(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                         void *base);
+void dx_config_read_statuses(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                             void *base);
+void dx_config_read_listens(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                            void *base);
+void dx_config_read_listen_address(struct dx_config_reader *r, const struct dx_config_setting *s,
+                                   struct dx_node *v, void *base);
+void dx_config_read_trusted(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                            void *base);
+void dx_config_read_servers(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                            void *base);
+void dx_config_read_server_address(struct dx_config_reader *r, const struct dx_config_setting *s,
+                                   struct dx_node *v, void *base);
+void dx_config_read_health(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                           void *base);
+void dx_config_read_route_path(struct dx_config_reader *r, const struct dx_config_setting *s,
+                               struct dx_node *v, void *base);
+void dx_config_read_route_host(struct dx_config_reader *r, const struct dx_config_setting *s,
+                               struct dx_node *v, void *base);
+void dx_config_read_route_pool(struct dx_config_reader *r, const struct dx_config_setting *s,
+                               struct dx_node *v, void *base);
 
 /* Servers, pools, routes. */
 bool dx_config_name_is_host(struct dx_slice host); /* letters, digits, '-', '.', '_' */
-bool dx_config_is_url(struct dx_slice text);       /* has a scheme */
+bool dx_config_is_ipv6_literal(struct dx_slice s); /* with its brackets */
+bool dx_config_has_control(struct dx_slice s);
+bool dx_config_is_url(struct dx_slice text); /* has a scheme */
 /* NULL: done. Else what is wrong with the text, as the end of a sentence. Texts are kept in the model. */
-const char *dx_config_server_of(struct dx_config_reader *r, struct dx_slice text, struct dx_server_config *out);
-const char *dx_config_url_split(struct dx_config_reader *r, struct dx_slice url, enum dx_kind *kind, struct dx_slice *server);
+const char *dx_config_server_of(struct dx_config_reader *r, struct dx_slice text,
+                                struct dx_server_config *out);
+const char *dx_config_url_split(struct dx_config_reader *r, struct dx_slice url, enum dx_kind *kind,
+                                struct dx_slice *server);
 void dx_config_read_pools(struct dx_config_reader *r);
 /* The pool that a route's text names, made on the way where it is a URL; NULL with a fault. */
-struct dx_config_pool_entry *dx_config_pool_named(struct dx_config_reader *r, const struct dx_node *at, struct dx_slice name);
+struct dx_config_pool_entry *dx_config_pool_named(struct dx_config_reader *r, const struct dx_node *at,
+                                                  struct dx_slice name);
 bool dx_config_pools_finish(struct dx_config_reader *r) DX_CHECKED;
 bool dx_config_read_routes(struct dx_config_reader *r) DX_CHECKED;
-/* The part of a route's key or host that cannot be, as a sentence; NULL: fine. *host is lower-cased into the model. */
+/* The part of a route's key or host that cannot be, as a sentence; NULL: fine. *host is lower-cased into the
+ * model. */
 const char *dx_config_route_host(struct dx_config_reader *r, struct dx_slice text, const char **host);
 
 #endif

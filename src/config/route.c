@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Routes: `prefix: pool` as a mapping, with the host in front of the path where one is meant; or a list of mappings. */
+/* Routes: `prefix: pool` as a mapping, with the host in front of the path where one is meant; or a list of
+ * mappings. */
 #include "config/reader.h"
 
 #define UNSET UINT64_MAX
@@ -27,19 +28,11 @@ static const char *path_fault(struct dx_slice path)
             return "a prefix has no empty segments ('//')";
         if (dx_slice_eq(segment, DX_SLICE(".")) || dx_slice_eq(segment, DX_SLICE("..")))
             return "a prefix has no '.' and '..' segments";
-        for (size_t i = 0; i < n; i++) {
-            if ((unsigned char)segment.p[i] < 0x20 || segment.p[i] == 0x7f)
-                return "a prefix has no control characters";
-        }
+        if (dx_config_has_control(segment))
+            return "a prefix has no control characters";
         rest = dx_slice_of(rest.p + n, rest.n - n);
     }
     return NULL;
-}
-
-static bool is_ipv6_host(struct dx_slice s)
-{
-    struct dx_address ignored;
-    return s.n > 2 && s.p[0] == '[' && s.p[s.n - 1] == ']' && dx_address_from_ip(dx_slice_of(s.p + 1, s.n - 2), 0, &ignored);
 }
 
 const char *dx_config_route_host(struct dx_config_reader *r, struct dx_slice text, const char **host)
@@ -49,7 +42,7 @@ const char *dx_config_route_host(struct dx_config_reader *r, struct dx_slice tex
         name = dx_slice_of(text.p + 2, text.n - 2);
     if (dx_slice_find(name, '_') < name.n)
         return "Django refuses host names with '_' (RFC 1034 3.5)";
-    bool literal = name.p == text.p && is_ipv6_host(name);
+    bool literal = name.p == text.p && dx_config_is_ipv6_literal(name);
     if (!literal && dx_slice_find(name, ':') < name.n)
         return "a route's host has no port";
     if (!literal && !dx_config_name_is_host(name))
@@ -65,8 +58,8 @@ const char *dx_config_route_host(struct dx_config_reader *r, struct dx_slice tex
     return NULL;
 }
 
-void dx_config_read_route_path(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
-                               void *base)
+void dx_config_read_route_path(struct dx_config_reader *r, const struct dx_config_setting *s,
+                               struct dx_node *v, void *base)
 {
     struct dx_route_config *route = base;
     struct dx_slice text;
@@ -79,8 +72,8 @@ void dx_config_read_route_path(struct dx_config_reader *r, const struct dx_confi
         route->path = dx_config_keep(r, text);
 }
 
-void dx_config_read_route_host(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
-                               void *base)
+void dx_config_read_route_host(struct dx_config_reader *r, const struct dx_config_setting *s,
+                               struct dx_node *v, void *base)
 {
     struct dx_route_config *route = base;
     struct dx_slice text;
@@ -91,8 +84,8 @@ void dx_config_read_route_host(struct dx_config_reader *r, const struct dx_confi
         dx_config_fault(r, v, "'%.*s': %s", DX_SLICE_ARGS(text), wrong);
 }
 
-void dx_config_read_route_pool(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
-                               void *base)
+void dx_config_read_route_pool(struct dx_config_reader *r, const struct dx_config_setting *s,
+                               struct dx_node *v, void *base)
 {
     struct dx_route_config *route = base;
     struct dx_slice text;
@@ -118,7 +111,8 @@ static void check_twice(struct reading *g, const struct dx_node *at, const struc
     struct dx_slice whole = dx_slice_of(key, host.n + path.n);
     const struct dx_route_config *first = dx_config_index_get(&g->seen, whole);
     if (first)
-        dx_config_fault(g->r, at, "duplicate prefix '%s%s': it is on line %u already", route->host, route->path, first->line);
+        dx_config_fault(g->r, at, "duplicate prefix '%s%s': it is on line %u already", route->host,
+                        route->path, first->line);
     else if (!dx_config_index_put(&g->seen, whole, (void *)(uintptr_t)route))
         g->r->no_memory = true;
 }
@@ -158,7 +152,8 @@ static void read_pair(struct reading *g, struct dx_pair p, struct dx_route_confi
     for (size_t i = 0; i < DX_COUNT(of_list); i++) {
         const struct dx_node *extra = dx_node_find(p.value, of_list[i]);
         if (extra)
-            dx_config_fault(r, extra, "'%s' is said by the key '%.*s' already", of_list[i], DX_SLICE_ARGS(p.key->text));
+            dx_config_fault(r, extra, "'%s' is said by the key '%.*s' already", of_list[i],
+                            DX_SLICE_ARGS(p.key->text));
     }
     route->pool = read.pool;
     route->body_limit = read.body_limit;
@@ -191,7 +186,8 @@ static bool route_to_the_only_pool(struct dx_config_reader *r)
 {
     if (r->pool_names.n != 1) {
         if (r->pool_names.n)
-            dx_config_fault(r, r->pools, "'routes' is missing: with more than one pool, say which paths go to which");
+            dx_config_fault(r, r->pools,
+                            "'routes' is missing: with more than one pool, say which paths go to which");
         return true;
     }
     if (!allocate(r, 1))
@@ -207,7 +203,8 @@ bool dx_config_read_routes(struct dx_config_reader *r)
     if (!v)
         return route_to_the_only_pool(r);
     if (v->kind == DX_NODE_TEXT || v->n == 0) {
-        dx_config_fault(r, v, "'routes' must be a mapping of paths to pools, such as /async/: async, or a list");
+        dx_config_fault(r, v,
+                        "'routes' must be a mapping of paths to pools, such as /async/: async, or a list");
         return true;
     }
     if (!allocate(r, v->n))

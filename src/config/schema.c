@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * config/diplex.schema.json, from the table: JSON Schema (draft 2020-12) for editors that check while one types. It lets
- * through what YAML readers of either version make of a value: `off` may arrive as false, 0660 as a number.
+ * config/diplex.schema.json, from the table: JSON Schema (draft 2020-12) for editors that check while one
+ * types. It lets through what YAML readers of either version make of a value: `off` may arrive as false, 0660
+ * as a number.
  */
 #include "config/table.h"
 
@@ -73,19 +74,22 @@ static void add_list(struct dx_text *out, const struct dx_config_setting *s)
 /* What is required depends on the place, so that the scopes `pool` and `route` do not say it themselves. */
 static void add_pools(struct dx_text *out)
 {
-    dx_text_adds(out, "{\"type\": \"object\", \"patternProperties\": {\"^x-\": true, \"^(wsgi|asgi)([+]unix)?://\": ");
+    dx_text_adds(
+        out, "{\"type\": \"object\", \"patternProperties\": {\"^x-\": true, \"^(wsgi|asgi)([+]unix)?://\": ");
     add_ref(out, SCOPE_POOL);
-    dx_text_adds(out, "}, \"additionalProperties\": {\"anyOf\": [" TEXT ", {\"required\": [\"kind\", \"servers\"], \"allOf\": [");
+    dx_text_adds(out, "}, \"additionalProperties\": {\"anyOf\": [" TEXT
+                      ", {\"required\": [\"kind\", \"servers\"], \"allOf\": [");
     add_ref(out, SCOPE_POOL);
     dx_text_adds(out, "]}]}}");
 }
 
 static void add_routes(struct dx_text *out)
 {
-    dx_text_adds(out, "{\"anyOf\": [{\"type\": \"object\", \"minProperties\": 1, \"additionalProperties\": {\"anyOf\": [" TEXT
-                      ", {\"required\": [\"pool\"], \"allOf\": [");
+    dx_text_adds(out, "{\"anyOf\": [{\"type\": \"object\", \"minProperties\": 1, \"additionalProperties\": "
+                      "{\"anyOf\": [" TEXT ", {\"required\": [\"pool\"], \"allOf\": [");
     add_ref(out, SCOPE_ROUTE);
-    dx_text_adds(out, "]}]}}, {\"type\": \"array\", \"minItems\": 1, \"items\": {\"required\": [\"path\", \"pool\"], \"allOf\": [");
+    dx_text_adds(out, "]}]}}, {\"type\": \"array\", \"minItems\": 1, \"items\": {\"required\": [\"path\", "
+                      "\"pool\"], \"allOf\": [");
     add_ref(out, SCOPE_ROUTE);
     dx_text_adds(out, "]}}]}");
 }
@@ -175,12 +179,15 @@ static const char head[] =
     "    \"variable\": {\"type\": \"string\", \"pattern\": \"[$][{]\"},\n"
     "    \"off\": {\"enum\": [\"off\", false]},\n"
     "    \"text\": {\"type\": [\"string\", \"number\"], \"minLength\": 1},\n"
-    "    \"texts\": {\"anyOf\": [{\"$ref\": \"#/$defs/text\"}, {\"type\": \"array\", \"items\": {\"$ref\": \"#/$defs/text\"}}]},\n"
-    "    \"address\": {\"type\": [\"string\", \"integer\"], \"minLength\": 1, \"minimum\": 0, \"maximum\": 65535},\n"
+    "    \"texts\": {\"anyOf\": [{\"$ref\": \"#/$defs/text\"}, {\"type\": \"array\", \"items\": {\"$ref\": "
+    "\"#/$defs/text\"}}]},\n"
+    "    \"address\": {\"type\": [\"string\", \"integer\"], \"minLength\": 1, \"minimum\": 0, \"maximum\": "
+    "65535},\n"
     "    \"flag\": {\"enum\": [true, false, \"yes\", \"no\", \"on\", \"off\", \"true\", \"false\"]},\n"
     "    \"duration\": {\n"
     "      \"description\": \"500ms, 10s, 5m, 1h, 2d, 1m30s; 0\",\n"
-    "      \"anyOf\": [{\"const\": 0}, {\"type\": \"string\", \"pattern\": \"^(0|([0-9]+(ms|s|m|h|d))+)$\"}, " VARIABLE "]\n"
+    "      \"anyOf\": [{\"const\": 0}, {\"type\": \"string\", \"pattern\": "
+    "\"^(0|([0-9]+(ms|s|m|h|d))+)$\"}, " VARIABLE "]\n"
     "    },\n"
     "    \"size\": {\n"
     "      \"description\": \"512, 64KB, 100MB, 1GB\",\n"

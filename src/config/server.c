@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Servers: `web:8000`, `127.0.0.1:8000`, `[::1]:8000`, `unix:/path`, their long form, and URLs that name their kind. */
+/* Servers: `web:8000`, `127.0.0.1:8000`, `[::1]:8000`, `unix:/path`, their long form, and URLs that name
+ * their kind. */
 #include "config/reader.h"
 
 #define HOST_MAX 253u /* RFC 1035 2.3.4, as text */
@@ -8,7 +9,8 @@ static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 static bool is_host_char(char c)
 {
-    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' || c == '.';
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' ||
+           c == '.';
 }
 
 bool dx_config_name_is_host(struct dx_slice host)
@@ -20,6 +22,13 @@ bool dx_config_name_is_host(struct dx_slice host)
             return false;
     }
     return true;
+}
+
+bool dx_config_is_ipv6_literal(struct dx_slice s)
+{
+    struct dx_address ignored;
+    return s.n > 2 && s.p[0] == '[' && s.p[s.n - 1] == ']' && dx_slice_find(s, ':') < s.n &&
+           dx_address_from_ip(dx_slice_of(s.p + 1, s.n - 2), 0, &ignored);
 }
 
 bool dx_config_is_url(struct dx_slice text)
@@ -65,7 +74,8 @@ static const char *split(struct dx_slice text, struct dx_slice *host, uint16_t *
     return NULL;
 }
 
-const char *dx_config_server_of(struct dx_config_reader *r, struct dx_slice text, struct dx_server_config *out)
+const char *dx_config_server_of(struct dx_config_reader *r, struct dx_slice text,
+                                struct dx_server_config *out)
 {
     struct dx_slice host = {NULL, 0};
     struct dx_address address = {0};
@@ -95,8 +105,8 @@ const char *dx_config_server_of(struct dx_config_reader *r, struct dx_slice text
     return NULL;
 }
 
-void dx_config_read_server_address(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
-                                   void *base)
+void dx_config_read_server_address(struct dx_config_reader *r, const struct dx_config_setting *s,
+                                   struct dx_node *v, void *base)
 {
     struct dx_slice text;
     if (!dx_config_text(r, v, s->key, &text))
@@ -119,7 +129,8 @@ static bool put_new(struct dx_config_reader *r, struct dx_config_index *seen, st
     return dx_config_index_put(seen, text, v);
 }
 
-void dx_config_read_servers(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base)
+void dx_config_read_servers(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                            void *base)
 {
     struct dx_pool_config *pool = base;
     struct dx_node *only[1] = {v}, **items = v->kind == DX_NODE_LIST ? v->items : only;
@@ -150,9 +161,11 @@ const char *dx_config_url_split(struct dx_config_reader *r, struct dx_slice url,
                                 struct dx_slice *server)
 {
     size_t colon = dx_slice_find(url, ':');
-    struct dx_slice scheme = dx_slice_of(url.p, colon), plain = scheme, rest = dx_slice_of(url.p + colon + 3, url.n - colon - 3);
+    struct dx_slice scheme = dx_slice_of(url.p, colon), plain = scheme,
+                    rest = dx_slice_of(url.p + colon + 3, url.n - colon - 3);
     size_t plus = dx_slice_find(scheme, '+');
-    bool with_unix = plus < scheme.n && dx_slice_eq(dx_slice_of(scheme.p + plus, scheme.n - plus), DX_SLICE("+unix"));
+    bool with_unix =
+        plus < scheme.n && dx_slice_eq(dx_slice_of(scheme.p + plus, scheme.n - plus), DX_SLICE("+unix"));
     if (with_unix)
         plain = dx_slice_of(scheme.p, plus);
     bool wsgi = dx_slice_eq(plain, DX_SLICE("wsgi"));

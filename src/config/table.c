@@ -19,12 +19,12 @@
 #define ROUTE(field)  offsetof(struct dx_route_config, field)
 #define NOWHERE       0
 
-#define REQUIRED      dx_config_required
+#define REQUIRED dx_config_required
 
 const char dx_config_required[] = "required";
 
 const struct dx_config_scope_row dx_config_scopes[SCOPE_COUNT] = {
-#define SCOPE(id, owner, shortkey, offkey, heading, sentence)                                                \
+#define SCOPE(id, owner, shortkey, offkey, heading, sentence) \
     {#id, SCOPE_##owner, shortkey, offkey, heading, sentence},
 #define SETTING(...)
 #define NESTED(...)
@@ -33,9 +33,9 @@ const struct dx_config_scope_row dx_config_scopes[SCOPE_COUNT] = {
 
 const struct dx_config_setting dx_config_settings[] = {
 #define SCOPE(...)
-#define SETTING(scope, key, type, place, fallback, min, max, words, why, sentence)                           \
+#define SETTING(scope, key, type, place, fallback, min, max, words, why, sentence) \
     {SCOPE_##scope, key, TYPE_##type, place, fallback, min, max, words, why, SCOPE_COUNT, sentence},
-#define NESTED(scope, key, type, place, fallback, nested, why, sentence)                                     \
+#define NESTED(scope, key, type, place, fallback, nested, why, sentence) \
     {SCOPE_##scope, key, TYPE_##type, place, fallback, 0, 0, NULL, why, SCOPE_##nested, sentence},
 #include "config/settings.def"
 };

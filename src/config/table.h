@@ -29,11 +29,11 @@ struct dx_config_setting {
     enum dx_config_scope scope;
     const char *key;
     enum dx_config_type type;
-    size_t place;            /* offset in the owner's object */
-    const char *fallback;    /* the default, as text; NULL: none, or derived */
-    uint64_t min, max;       /* 0 and 0: unbounded */
-    const char *words;       /* of TYPE_WORD, in the order of the enum */
-    const char *why;         /* of a derived default; dx_config_required: there must be a value */
+    size_t place;                /* offset in the owner's object */
+    const char *fallback;        /* the default, as text; NULL: none, or derived */
+    uint64_t min, max;           /* 0 and 0: unbounded */
+    const char *words;           /* of TYPE_WORD, in the order of the enum */
+    const char *why;             /* of a derived default; dx_config_required: there must be a value */
     enum dx_config_scope nested; /* SCOPE_COUNT: none */
     const char *sentence;
 };

@@ -5,7 +5,8 @@
 #include "diplex/base/units.h"
 
 _Static_assert(sizeof(enum dx_kind) == sizeof(unsigned) && sizeof(enum dx_balance) == sizeof(unsigned) &&
-                   sizeof(enum dx_access_format) == sizeof(unsigned) && sizeof(enum dx_log_level) == sizeof(unsigned),
+                   sizeof(enum dx_access_format) == sizeof(unsigned) &&
+                   sizeof(enum dx_log_level) == sizeof(unsigned),
                "words are written as unsigned");
 
 static void put(void *base, const struct dx_config_setting *s, const void *value, size_t bytes)
@@ -47,7 +48,8 @@ static const char *number_example(enum dx_config_type type, struct dx_slice text
     return type == TYPE_MODE ? "an octal number such as 0660" : "a whole number";
 }
 
-void dx_config_read_number(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base)
+void dx_config_read_number(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                           void *base)
 {
     struct dx_slice text;
     uint64_t value = 0;
@@ -56,7 +58,8 @@ void dx_config_read_number(struct dx_config_reader *r, const struct dx_config_se
         return;
     bool is_auto = s->type == TYPE_WORKERS && dx_slice_eq(text, DX_SLICE("auto"));
     if (!is_auto && !parse_number(s, text, &value)) {
-        dx_config_fault(r, v, "'%s' must be %s, not '%.*s'", s->key, number_example(s->type, text), DX_SLICE_ARGS(text));
+        dx_config_fault(r, v, "'%s' must be %s, not '%.*s'", s->key, number_example(s->type, text),
+                        DX_SLICE_ARGS(text));
         return;
     }
     if (!is_auto && (value < s->min || value > s->max)) {
@@ -72,7 +75,8 @@ void dx_config_read_number(struct dx_config_reader *r, const struct dx_config_se
     put(base, s, &narrow, sizeof narrow);
 }
 
-void dx_config_read_word(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base)
+void dx_config_read_word(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                         void *base)
 {
     struct dx_slice text, word, rest = dx_slice_str(s->words);
     char hint[128];
@@ -90,7 +94,8 @@ void dx_config_read_word(struct dx_config_reader *r, const struct dx_config_sett
                     dx_config_nearest_hint(&near, hint));
 }
 
-void dx_config_read_flag(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base)
+void dx_config_read_flag(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                         void *base)
 {
     static const char *const words[] = {"no", "yes", "false", "true", "off", "on"};
     struct dx_slice text;
@@ -106,6 +111,19 @@ void dx_config_read_flag(struct dx_config_reader *r, const struct dx_config_sett
     dx_config_fault(r, v, "'%s' must be yes or no, not '%.*s'", s->key, DX_SLICE_ARGS(text));
 }
 
+/* What a Host field may hold (RFC 9110 7.2). */
+static bool is_host_and_port(struct dx_slice t)
+{
+    uint64_t port = 0;
+    size_t n = t.p[0] == '[' ? dx_slice_find(t, ']') + 1 : dx_slice_find(t, ':');
+    if (n > t.n)
+        return false;
+    struct dx_slice host = dx_slice_of(t.p, n), rest = dx_slice_of(t.p + n, t.n - n);
+    bool port_good =
+        rest.n == 0 || (rest.p[0] == ':' && dx_slice_to_u64(dx_slice_of(rest.p + 1, rest.n - 1), &port));
+    return (dx_config_name_is_host(host) || dx_config_is_ipv6_literal(host)) && port_good && port <= 65535;
+}
+
 /* NULL: fine. Otherwise how the sentence about the key goes on. */
 static const char *text_fault(enum dx_config_type type, struct dx_slice t)
 {
@@ -113,21 +131,18 @@ static const char *text_fault(enum dx_config_type type, struct dx_slice t)
         return type == TYPE_ADMIN ? "must be an absolute path or off" : "must be an absolute path";
     if (type == TYPE_ADMIN && t.n >= sizeof((struct sockaddr_un){0}).sun_path)
         return "is too long: a Unix socket's path has at most 107 bytes";
-    if (type == TYPE_URL_PATH && (t.p[0] != '/' || dx_slice_find(t, ' ') < t.n || dx_slice_find(t, '#') < t.n))
+    if (type == TYPE_URL_PATH &&
+        (t.p[0] != '/' || dx_slice_find(t, ' ') < t.n || dx_slice_find(t, '#') < t.n))
         return "must be a path that begins with '/', without blanks";
     if (type != TYPE_HOST_NAME)
         return NULL;
     if (dx_slice_find(t, '_') < t.n)
         return "must not hold '_': Django refuses such hosts (RFC 1034 3.5)";
-    size_t n = dx_slice_find(t, ':');
-    uint64_t port = 0;
-    bool port_good = n == t.n || (dx_slice_to_u64(dx_slice_of(t.p + n + 1, t.n - n - 1), &port) && port <= 65535);
-    if (!dx_config_name_is_host(dx_slice_of(t.p, n)) || !port_good)
-        return "must be a host name, such as example.com";
-    return NULL;
+    return is_host_and_port(t) ? NULL : "must be a host name, such as example.com";
 }
 
-void dx_config_read_text(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base)
+void dx_config_read_text(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                         void *base)
 {
     struct dx_slice text;
     const char *kept = NULL;
@@ -177,7 +192,8 @@ static bool read_ranges(struct dx_config_reader *r, const struct dx_config_setti
         return false;
     while (dx_slice_next_item(&text, &item)) {
         if (!parse_range(item, s, &range)) {
-            dx_config_fault(r, v, "'%s' takes statuses such as 200 or 200-399, not '%.*s'", s->key, DX_SLICE_ARGS(item));
+            dx_config_fault(r, v, "'%s' takes statuses such as 200 or 200-399, not '%.*s'", s->key,
+                            DX_SLICE_ARGS(item));
             return false;
         }
         if (h->expect_n == DX_EXPECT_MAX) {
@@ -189,7 +205,8 @@ static bool read_ranges(struct dx_config_reader *r, const struct dx_config_setti
     return true;
 }
 
-void dx_config_read_statuses(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v, void *base)
+void dx_config_read_statuses(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                             void *base)
 {
     struct dx_pool_config *pool = base;
     struct dx_health_config h = {.expect_n = 0};

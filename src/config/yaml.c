@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * YAML to a tree of texts, mappings and lists, each with its place. The only file that knows libyaml. Aliases share the
- * node they name; a bound on nodes counts what aliases bring, so that a small file cannot stand for a huge one.
+ * YAML to a tree of texts, mappings and lists, each with its place. The only file that knows libyaml. Aliases
+ * share the node they name; a bound on nodes counts what aliases bring, so that a small file cannot stand for
+ * a huge one.
  */
 #include "config/reader.h"
 
@@ -17,10 +18,7 @@ struct loader {
     size_t total; /* nodes so far, expanded */
 };
 
-static struct dx_slice event_text(const yaml_char_t *p)
-{
-    return dx_slice_str((const char *)p);
-}
+static struct dx_slice event_text(const yaml_char_t *p) { return dx_slice_str((const char *)p); }
 
 /* Where a byte is, for libyaml's reader, which knows offsets only. */
 static void place_of(struct dx_slice text, size_t offset, unsigned *line, unsigned *column)
@@ -84,7 +82,8 @@ static bool count(struct loader *l, const yaml_event_t *e, size_t nodes)
     if (l->total <= NODES_MAX)
         return true;
     dx_config_fault_at(l->r, (unsigned)e->start_mark.line + 1, (unsigned)e->start_mark.column + 1,
-                       "the file stands for more than %u values (aliases counted as often as they are used)", NODES_MAX);
+                       "the file stands for more than %u values (aliases counted as often as they are used)",
+                       NODES_MAX);
     return false;
 }
 
@@ -140,7 +139,8 @@ static bool next(struct loader *l, struct dx_slice text, yaml_event_t *e)
     return false;
 }
 
-static struct dx_node *load_node(struct loader *l, struct dx_slice text, const yaml_event_t *e, unsigned depth);
+static struct dx_node *load_node(struct loader *l, struct dx_slice text, const yaml_event_t *e,
+                                 unsigned depth);
 
 /* Makes room for one more of what is doubled in size at each power of two. */
 static void *widen(struct loader *l, void *old, size_t n, size_t bytes)
@@ -181,8 +181,8 @@ static bool append_item(struct loader *l, struct dx_node *list, struct dx_node *
 }
 
 /* What the mapping says itself stays; of several merged mappings the first one wins. */
-static bool merge_one(struct loader *l, struct dx_node *map, struct dx_config_index *seen, const struct dx_node *from,
-                      const yaml_event_t *e)
+static bool merge_one(struct loader *l, struct dx_node *map, struct dx_config_index *seen,
+                      const struct dx_node *from, const yaml_event_t *e)
 {
     if (from->kind != DX_NODE_MAP) {
         dx_config_fault(l->r, from, "'<<' takes a mapping or a list of mappings, such as <<: *name");
@@ -200,8 +200,8 @@ static bool merge_one(struct loader *l, struct dx_node *map, struct dx_config_in
     return true;
 }
 
-static bool merge(struct loader *l, struct dx_node *map, struct dx_config_index *seen, const struct dx_node *from,
-                  const yaml_event_t *e)
+static bool merge(struct loader *l, struct dx_node *map, struct dx_config_index *seen,
+                  const struct dx_node *from, const yaml_event_t *e)
 {
     if (from->kind != DX_NODE_LIST)
         return merge_one(l, map, seen, from, e);
@@ -221,7 +221,8 @@ static bool key_is_good(struct loader *l, const struct dx_config_index *seen, co
     }
     const struct dx_node *first = dx_config_index_get(seen, key->text);
     if (first)
-        dx_config_fault(l->r, key, "duplicate key '%.*s': it is on line %u already", DX_SLICE_ARGS(key->text), first->line);
+        dx_config_fault(l->r, key, "duplicate key '%.*s': it is on line %u already", DX_SLICE_ARGS(key->text),
+                        first->line);
     return !first;
 }
 
@@ -247,7 +248,8 @@ static bool load_map(struct loader *l, struct dx_slice text, struct dx_node *map
         if (!next(l, text, &e))
             return false;
         bool end = e.type == YAML_MAPPING_END_EVENT;
-        bool ok = end ? (!merged || merge(l, map, &seen, merged, &e)) : load_pair(l, text, &e, depth, &key, &value);
+        bool ok =
+            end ? (!merged || merge(l, map, &seen, merged, &e)) : load_pair(l, text, &e, depth, &key, &value);
         yaml_event_delete(&e);
         if (end || !ok)
             return ok;
@@ -286,7 +288,8 @@ static void check_tag(struct loader *l, const struct dx_node *n, const yaml_char
 }
 
 /* A node becomes an anchor when it is whole, so that nothing can hold itself. */
-static struct dx_node *finish_node(struct loader *l, struct dx_node *n, const yaml_char_t *tag, const yaml_char_t *anchor)
+static struct dx_node *finish_node(struct loader *l, struct dx_node *n, const yaml_char_t *tag,
+                                   const yaml_char_t *anchor)
 {
     struct dx_slice name = dx_slice_of(NULL, 0);
     check_tag(l, n, tag);
@@ -298,7 +301,8 @@ static struct dx_node *finish_node(struct loader *l, struct dx_node *n, const ya
     return NULL;
 }
 
-static struct dx_node *load_node(struct loader *l, struct dx_slice text, const yaml_event_t *e, unsigned depth)
+static struct dx_node *load_node(struct loader *l, struct dx_slice text, const yaml_event_t *e,
+                                 unsigned depth)
 {
     struct dx_node *n = NULL;
     if (e->type == YAML_ALIAS_EVENT) {
