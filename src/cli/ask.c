@@ -53,8 +53,9 @@ static bool ask(const struct cli_options *o, const char *method, const char *pat
     bool ok = socket_path && dx_fetch_once(socket_path, method, path, timeout_ms, answer, &err);
     if (!ok) {
         fputs(faults.p ? faults.p : "", stderr);
+        const char *usual = faults.n ? " (the usual path; the faulty file may name another: -a PATH)" : "";
         if (socket_path)
-            fprintf(stderr, "diplex: no running diplex answers on %s: %s\n", socket_path, err.text);
+            fprintf(stderr, "diplex: no running diplex answers on %s%s: %s\n", socket_path, usual, err.text);
         *exit_code = faults.n ? CLI_USAGE : CLI_FAILED;
     }
     dx_text_fini(&faults);

@@ -137,7 +137,7 @@ static size_t edits(const char *a, const char *b)
 int cli_unknown(const char *word)
 {
     const char *near = NULL;
-    size_t best = strlen(word) / 2 + 1; /* half of it has to be right */
+    size_t best = strlen(word) / 2 + 2; /* about half of it has to be right */
     for (size_t i = 0; i < DX_COUNT(commands); i++) {
         size_t distance = commands[i].sentence ? edits(word, commands[i].name) : best;
         if (distance < best) {
