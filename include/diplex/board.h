@@ -31,6 +31,7 @@ void dx_board_free(struct dx_board **b); /* unmaps */
 /* --- pools: an index that stays the same as long as a pool of that name and kind exists, over reloads --- */
 
 #define DX_BOARD_NONE UINT32_MAX
+/* A name may be of any length. */
 uint32_t dx_board_pool_find(const struct dx_board *b, const char *name); /* DX_BOARD_NONE */
 uint32_t dx_board_pool_add(struct dx_board *b,
                            const char *name) DX_CHECKED;      /* control; DX_BOARD_NONE when full */

@@ -6,6 +6,11 @@
  */
 #include "board/layout.h"
 
+#include "diplex/base/hash.h"
+#include "diplex/base/text.h"
+
+#define CUT_BYTES 40u /* of a name that is too long; the hash behind it takes sixteen at most */
+
 static void words_store(_Atomic uint64_t *to, const void *from, size_t bytes)
 {
     for (size_t i = 0; i * sizeof(uint64_t) < bytes; i++) {
@@ -23,6 +28,22 @@ static void words_load(void *to, const _Atomic uint64_t *from, size_t bytes)
         size_t left = bytes - i * sizeof word;
         memcpy((char *)to + i * sizeof word, &word, left < sizeof word ? left : sizeof word);
     }
+}
+
+/* A name as it stands on the board. One that is too long is cut and ends in a hash of the whole, which tells
+ * it from its like. */
+static void name_key(const char *name, char key[DX_BOARD_NAME])
+{
+    size_t n = strlen(name);
+    memset(key, 0, DX_BOARD_NAME);
+    if (n < DX_BOARD_NAME) {
+        memcpy(key, name, n);
+        return;
+    }
+    struct dx_out out = dx_out_of(key, DX_BOARD_NAME - 1);
+    dx_out_add(&out, dx_slice_of(name, CUT_BYTES));
+    dx_out_byte(&out, '~');
+    dx_out_hex(&out, dx_hash_finish(dx_hash_more(DX_HASH_START, dx_slice_of(name, n))));
 }
 
 static const struct pool *pool_at(const struct dx_board *b, uint32_t pool)
@@ -89,8 +110,10 @@ static bool shared_has_name(const struct pool *pool, const char *wanted)
 uint32_t dx_board_pool_find(const struct dx_board *b, const char *name)
 {
     DX_MAGIC_OK(b, BOARD_MAGIC);
+    char key[DX_BOARD_NAME];
+    name_key(name, key);
     for (uint32_t i = 0; i < DX_BOARD_POOLS; i++) {
-        if (b->own ? own_has_name(&b->own->pools[i], name) : shared_has_name(&b->shared->pools[i], name))
+        if (b->own ? own_has_name(&b->own->pools[i], key) : shared_has_name(&b->shared->pools[i], key))
             return i;
     }
     return DX_BOARD_NONE;
@@ -136,7 +159,7 @@ static struct own_list *own_pool(struct dx_board *b, uint32_t pool)
 uint32_t dx_board_pool_add(struct dx_board *b, const char *name)
 {
     DX_MAGIC_OK(b, BOARD_MAGIC);
-    DX_ASSERT(b->own && strlen(name) < DX_BOARD_NAME);
+    DX_ASSERT(b->own);
     DX_ASSERT(dx_board_pool_find(b, name) == DX_BOARD_NONE);
     for (uint32_t i = 0; i < DX_BOARD_POOLS; i++) {
         struct own_list *own = &b->own->pools[i];
@@ -144,8 +167,7 @@ uint32_t dx_board_pool_add(struct dx_board *b, const char *name)
             continue;
         own->used = true;
         own->n = 0;
-        memset(own->name, 0, sizeof own->name);
-        memcpy(own->name, name, strlen(name));
+        name_key(name, own->name);
         publish(b, i);
         return i;
     }

@@ -8,14 +8,15 @@
 static void list_add(struct dx_resolver *r, size_t *n, const struct dx_server_config *config,
                      const struct dx_address *address)
 {
-    if (*n == DX_BOARD_POOL_SERVERS)
+    if ((*n)++ >= DX_BOARD_POOL_SERVERS)
         return;
-    struct dx_board_server *s = &r->list[(*n)++];
+    struct dx_board_server *s = &r->list[*n - 1];
     *s = (struct dx_board_server){
         .id = DX_BOARD_NONE, .address = *address, .weight = config->weight, .backup = config->backup};
     (void)snprintf(s->name, sizeof s->name, "%s", config->text);
 }
 
+/* Returns how many there are, even if they are more than there is room for. */
 static size_t list_make(struct dx_resolver *r, const struct dx_pool_config *config, struct name *const *names)
 {
     size_t n = 0;
@@ -61,6 +62,8 @@ enum written list_write(struct dx_resolver *r, uint32_t board_pool, const struct
                         struct name *const *names)
 {
     size_t n = list_make(r, config, names);
+    if (n > DX_BOARD_POOL_SERVERS)
+        return FULL;
     size_t old_n = dx_board_pool_read(r->board, board_pool, r->old, NULL);
     list_keep_places(r, n, old_n);
     if (list_is_old(r, n, old_n))

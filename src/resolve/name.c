@@ -138,7 +138,7 @@ static void name_inherit(struct name *name, const struct watched_pool *old)
 
 struct name **names_new(const struct dx_pool_config *config, const struct watched_pool *old)
 {
-    struct name **names = calloc((size_t)config->servers_n + 1, sizeof names[0]);
+    struct name **names = calloc((size_t)config->servers_n + 1, sizeof(void *));
     for (size_t i = 0; names && i < config->servers_n; i++) {
         if (config->servers[i].address.len)
             continue;

@@ -18,7 +18,7 @@ static void pool_write(struct watched_pool *pool)
     enum written how = list_write(pool->resolver, pool->board_pool, pool->config, pool->names);
     if (how == FULL && !pool->told_full)
         dx_log(DX_LOG_ERROR, "board_full", DX_KS("pool", pool->config->name),
-               DX_KI("servers_max", DX_BOARD_SERVERS));
+               DX_KI("pool_max", DX_BOARD_POOL_SERVERS), DX_KI("board_max", DX_BOARD_SERVERS));
     pool->told_full = how == FULL;
     if (how == CHANGED)
         pool->resolver->on_change(pool->resolver->arg, pool->board_pool);

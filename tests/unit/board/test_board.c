@@ -60,6 +60,24 @@ START_TEST(pools_are_found_by_both)
 }
 END_TEST
 
+START_TEST(long_names_are_told_apart)
+{
+    char a[200], b[200];
+    memset(a, 'a', sizeof a);
+    a[sizeof a - 1] = '\0';
+    memcpy(b, a, sizeof b);
+    b[sizeof b - 2] = 'b';
+    uint32_t first = add(a);
+    ck_assert_uint_eq(dx_board_pool_find(data, b), DX_BOARD_NONE);
+    uint32_t second = add(b);
+    ck_assert_uint_eq(dx_board_pool_find(data, a), first);
+    ck_assert_uint_eq(dx_board_pool_find(data, b), second);
+    a[DX_BOARD_NAME - 1] = '\0'; /* the longest that fits as it is */
+    ck_assert_uint_eq(dx_board_pool_find(data, a), DX_BOARD_NONE);
+    ck_assert_uint_eq(add(a), dx_board_pool_find(data, a));
+}
+END_TEST
+
 START_TEST(pools_run_out)
 {
     char name[16];
@@ -356,6 +374,7 @@ int main(void)
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_set_timeout(c, 60);
     tcase_add_test(c, pools_are_found_by_both);
+    tcase_add_test(c, long_names_are_told_apart);
     tcase_add_test(c, pools_run_out);
     tcase_add_test(c, a_list_arrives_as_it_was_written);
     tcase_add_test(c, a_unix_path_arrives_whole);

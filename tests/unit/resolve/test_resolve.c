@@ -480,6 +480,17 @@ START_TEST(this_machine_knows_localhost)
 }
 END_TEST
 
+START_TEST(more_servers_than_a_pool_holds_are_refused)
+{
+    static struct dx_server_config many[DX_BOARD_POOL_SERVERS + 1];
+    struct dx_pool_config config = pool_of(many, DX_BOARD_POOL_SERVERS + 1);
+    for (unsigned i = 0; i <= DX_BOARD_POOL_SERVERS; i++)
+        many[i] = numeric("127.0.0.1:1");
+    ck_assert(!dx_resolver_watch_pool(resolver, pool, &config, 1000));
+    ck_assert_str_eq(on_board(), "");
+}
+END_TEST
+
 START_TEST(a_full_board_refuses_and_leaves_all_as_it_was)
 {
     static struct dx_server_config many[DX_BOARD_POOL_SERVERS];
@@ -523,6 +534,7 @@ int main(void)
     tcase_add_test(c, without_name_servers_or_files_it_starts);
     tcase_add_test(c, freeing_lets_go_of_what_runs);
     tcase_add_test(c, this_machine_knows_localhost);
+    tcase_add_test(c, more_servers_than_a_pool_holds_are_refused);
     tcase_add_test(c, a_full_board_refuses_and_leaves_all_as_it_was);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
