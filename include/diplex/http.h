@@ -62,7 +62,6 @@ struct dx_request {
     bool expect_continue;
     bool upgrade;           /* Connection: upgrade with an Upgrade field, HTTP/1.1 */
     bool websocket;         /* ... and the Upgrade names websocket */
-    bool te_trailers;
 };
 
 struct dx_response {

@@ -46,6 +46,8 @@ static inline void dx_transport_ready(struct dx_transport *t, unsigned what)
 enum dx_io dx_transport_receive(struct dx_transport *t, char *buf, size_t cap, size_t *got);
 /* Gathers; *sent may be less than all, then `writable` is clear. `more`: another piece follows at once (MSG_MORE). */
 enum dx_io dx_transport_send(struct dx_transport *t, const struct iovec *iov, int n, bool more, size_t *sent);
+/* Looks, without taking a byte, whether the connection is broken or ended, and notes it in hung_up. */
+void dx_transport_look(struct dx_transport *t);
 void dx_transport_shutdown(struct dx_transport *t); /* no more bytes from us */
 void dx_transport_close(struct dx_transport *t);    /* fine when not open */
 void dx_transport_reset(struct dx_transport *t);    /* closes with RST: what was sent is not a whole message */

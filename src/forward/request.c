@@ -118,8 +118,6 @@ static void write_connection(const struct dx_request *r, const struct dx_forward
         DX_OUT_LIT(o, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
     else if (c->close)
         DX_OUT_LIT(o, "Connection: close\r\n");
-    else if (r->te_trailers)
-        DX_OUT_LIT(o, "Connection: TE\r\nTE: trailers\r\n");
 }
 
 bool dx_forward_write_request(const struct dx_request *r, const struct dx_forward_request *c,

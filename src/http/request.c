@@ -26,7 +26,7 @@ struct found {
     struct dx_slice host, transfer_encoding, upgrade;
     unsigned hosts, lengths, transfer_encodings, content_types, upgrades;
     uint64_t length;
-    bool expect, te_trailers;
+    bool expect;
 };
 
 static bool refuse(struct dx_http_error *err, unsigned status, const char *reason)
@@ -78,9 +78,6 @@ static bool read_field(struct found *found, const struct dx_request *r, struct d
     case DX_FIELD_UPGRADE:
         found->upgrade = at->value;
         found->upgrades++;
-        return true;
-    case DX_FIELD_TE:
-        found->te_trailers = found->te_trailers || dx_slice_has_token(at->value, DX_SLICE("trailers"));
         return true;
     default:
         return true;
@@ -139,7 +136,6 @@ static void decide_connection(struct dx_request *r, const struct found *found)
 
     r->keep_alive = !c->close && (r->minor > 0 || c->keep_alive);
     r->expect_continue = found->expect && body;
-    r->te_trailers = found->te_trailers;
     r->upgrade = r->minor > 0 && c->upgrade && found->upgrades > 0 && found->upgrade.n > 0;
     r->websocket = r->upgrade && found->upgrades == 1 && r->method_id == DX_METHOD_GET && !body &&
                    dx_slice_eq_nocase(found->upgrade, DX_SLICE("websocket"));

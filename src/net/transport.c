@@ -77,6 +77,14 @@ enum dx_io dx_transport_send(struct dx_transport *t, const struct iovec *iov, in
     return DX_IO_OK;
 }
 
+void dx_transport_look(struct dx_transport *t)
+{
+    char one;
+    ssize_t n = recv(t->watch.fd, &one, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+        t->hung_up = true;
+}
+
 void dx_transport_shutdown(struct dx_transport *t)
 {
     if (dx_transport_is_open(t))

@@ -57,6 +57,31 @@ static struct dx_slice target_path(const struct exchange *x)
     return shorten(r->path.n > 0 ? r->path : r->target, PATH_MAX_LOGGED);
 }
 
+/* null when there is none: every line has the same keys. */
+static void maybe(struct dx_out *o, const char *name, const char *value)
+{
+    key(o, name);
+    if (value == NULL)
+        DX_OUT_LIT(o, "null");
+    else
+        dx_out_json(o, dx_slice_str(value));
+}
+
+static void route(struct dx_out *o, const struct exchange *x)
+{
+    char joined[1024];
+    struct dx_out j = dx_out_of(joined, sizeof(joined) - 1);
+
+    if (x->route == NULL || x->route->host[0] == '\0') {
+        maybe(o, "route", x->route ? x->route->path : NULL);
+        return;
+    }
+    dx_out_add(&j, dx_slice_str(x->route->host));
+    dx_out_add(&j, dx_slice_str(x->route->path));
+    *j.p = '\0';
+    maybe(o, "route", joined);
+}
+
 static void write_json(const struct exchange *x, uint64_t now_us, struct dx_out *o)
 {
     char when[DX_CLOCK_RFC3339];
@@ -72,23 +97,10 @@ static void write_json(const struct exchange *x, uint64_t now_us, struct dx_out 
     text(o, "path", target_path(x));
     number(o, "status", x->status);
     text(o, "outcome", dx_slice_str(outcome_row(x->outcome)->word));
-    if (x->reason != NULL)
-        text(o, "reason", dx_slice_str(x->reason));
-    if (x->route != NULL) {
-        key(o, "route");
-        if (x->route->host[0] != '\0') {
-            char joined[512];
-            struct dx_out j = dx_out_of(joined, sizeof(joined));
-            dx_out_add(&j, dx_slice_str(x->route->host));
-            dx_out_add(&j, dx_slice_str(x->route->path));
-            dx_out_json(o, dx_out_slice(&j));
-        } else {
-            dx_out_json(o, dx_slice_str(x->route->path));
-        }
-        text(o, "pool", dx_slice_str(x->pool->name));
-    }
-    if (x->server[0] != '\0')
-        text(o, "server", dx_slice_str(x->server));
+    maybe(o, "reason", x->reason);
+    route(o, x);
+    maybe(o, "pool", x->pool ? x->pool->name : NULL);
+    maybe(o, "server", x->server[0] ? x->server : NULL);
     number(o, "bytes_in", x->body_in);
     number(o, "bytes_out", x->body_out);
     span(o, "queue_ms", x->queued_us, x->picked_us);

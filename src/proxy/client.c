@@ -99,6 +99,9 @@ static void on_event(struct dx_watch *w, unsigned what)
     if (c->closed)
         return; /* ended earlier in the same turn */
     dx_transport_ready(t, what);
+    /* A reset looks like bytes to read; while nobody reads, only a look tells. */
+    if (c->exchange != NULL && (what & DX_READ) && !t->hung_up && !exchange_reads_client(c->exchange))
+        dx_transport_look(t);
     if (c->exchange != NULL || (what & (DX_READ | DX_HUNG_UP)))
         client_run(c);
 }

@@ -207,7 +207,7 @@ static enum state step_pick(struct exchange *x)
     uint64_t now = dx_loop_now_us(x->proxy->loop);
 
     if (x->picked_us == 0)
-        x->picked_us = now;
+        x->queued_us = x->picked_us = now;
     struct dx_server *s = dx_pool_pick(pool, &x->tried);
     if (s == NULL)
         return nobody_left(x);
@@ -382,18 +382,6 @@ static enum state begin_tunnel(struct exchange *x)
     return STATE_TUNNEL;
 }
 
-/* The server answers before the request's end. What is still to come is nobody's: a small rest is read for
- * the sake of the client's connection, else that ends after the answer. A client that waits for "Continue"
- * may never send it. */
-static void early_answer(struct exchange *x)
-{
-    bool small = x->request.framing == DX_FRAMING_LENGTH && x->client_body.left <= DRAIN_MAX;
-    if (small && !x->request.expect_continue)
-        return;
-    x->keep_client = false;
-    x->linger = true;
-}
-
 /* A whole response head is parsed. STATE_WAIT: it was an interim one, look for the next. */
 static enum state head_arrived(struct exchange *x)
 {
@@ -411,8 +399,10 @@ static enum state head_arrived(struct exchange *x)
     x->status = x->response.status;
     x->first_byte_us = dx_loop_now_us(x->proxy->loop);
     dx_connection_answered(x->connection, x->status);
-    if (!exchange_body_read(x))
-        early_answer(x);
+    /* An answer before the request's end. A client that still waits for "Continue" may never send the body,
+     * and then nobody could say where its next request begins. */
+    if (!exchange_body_read(x) && x->request.expect_continue)
+        x->keep_client = false, x->linger = true;
     dx_http1_body_init(&x->answer, x->response.framing, x->response.length);
     if (!x->front->ops->write_head(x->front, x, &x->response, x->answer_head_bytes))
         return exchange_end(x, OUTCOME_NO_MEMORY);
@@ -516,6 +506,7 @@ static enum state step_relay(struct exchange *x)
         if (up == PUMP_SERVER_BROKE || up == PUMP_CLIENT_BAD || up == PUMP_CLIENT_GONE || up == PUMP_SPOOL ||
             up == PUMP_NO_MEMORY) {
             x->up_ended = x->up_broken = true;
+            x->raw_drain = up == PUMP_CLIENT_BAD;
             outlet_clear(&x->up);
         }
     }

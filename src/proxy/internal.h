@@ -175,6 +175,8 @@ struct exchange {
 struct exchange *exchange_new(struct dx_proxy *p, struct front *front);
 void exchange_run(struct exchange *x); /* as far as it goes; then look at exchange_finished */
 static inline bool exchange_finished(const struct exchange *x) { return x->state == STATE_FINISH; }
+/* Bytes of the client are taken as they come; false: they wait for the next exchange. */
+bool exchange_reads_client(const struct exchange *x);
 void exchange_free(struct exchange *x); /* after it finished */
 /* Breaks it off where it stands: shutdown. */
 void exchange_cut(struct exchange *x, enum outcome why);

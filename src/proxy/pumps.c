@@ -9,9 +9,10 @@
 #include "proxy/front.h"
 #include "proxy/internal.h"
 
-#define PIECES_PER_TURN 16             /* then the others have their turn */
-#define DISCARD_MAX     (1024u * 1024) /* of an answer whose client has left, before the server is told so too \
-                                        */
+#define PIECES_PER_TURN 16 /* then the others have their turn */
+#define DISCARD_MAX                                                                        \
+    (1024u * 1024) /* of an answer whose client has left, before the server is told so too \
+                    */
 
 static enum pump wait_for(struct exchange *x, enum blocked who)
 {

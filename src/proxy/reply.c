@@ -27,7 +27,8 @@ static struct dx_slice body_text(struct exchange *x)
     dx_out_byte(&o, ' ');
     dx_out_add(&o, dx_slice_str(reason));
     dx_out_byte(&o, '\n');
-    if (x->status < 500 && x->reason != NULL) {
+    /* What a client did wrong is said to it; what is wrong inside is for the log. */
+    if ((x->status < 500 || x->outcome == OUTCOME_UPGRADE_REFUSED) && x->reason != NULL) {
         dx_out_add(&o, dx_slice_str(x->reason));
         dx_out_byte(&o, '\n');
     }
@@ -94,31 +95,44 @@ enum state exchange_step_reply(struct exchange *x)
 
 /* --- DRAIN --- */
 
-/* The client may still be sending a body that nobody wants. To close now would make the kernel answer it with
- * a reset, which can destroy the answer before it is read: so it is told that no more comes, and for a while
- * what it sends is read and dropped (RFC 9112 9.6). */
+/* The client may still be sending a body that nobody wants. A small rest is read for the sake of its
+ * connection. Else, to close now would make the kernel answer it with a reset, which can destroy the answer
+ * before it is read: so the client is told that no more comes, and for a while what it sends is read and
+ * dropped (RFC 9112 9.6). */
+static void prepare_drain(struct exchange *x)
+{
+    if (x->keep_client && x->drained > DRAIN_MAX)
+        x->keep_client = false;
+    if (x->keep_client || x->said_no_more)
+        return;
+    x->said_no_more = true;
+    x->front->ops->say_no_more(x->front);
+    x->front->ops->go_raw(x->front, x);
+}
+
 enum state exchange_step_drain(struct exchange *x)
 {
     struct dx_http_error err = {400, NULL};
     const struct dx_fields *trailers = NULL;
     struct dx_slice data;
 
-    if (!x->said_no_more && !x->keep_client)
-        x->front->ops->say_no_more(x->front);
-    x->said_no_more = true;
     if (x->raw_drain)
-        x->front->ops->go_raw(x->front, x);
+        x->keep_client = false;
     for (unsigned piece = 0; piece < DRAIN_PIECES; piece++) {
-        enum front_io io = x->front->ops->read_body(x->front, x, &data, &trailers, &err);
-        if (io == FRONT_WAIT)
+        prepare_drain(x);
+        switch (x->front->ops->read_body(x->front, x, &data, &trailers, &err)) {
+        case FRONT_OK:
+            x->drained += data.n;
+            break;
+        case FRONT_WAIT:
             return STATE_WAIT;
-        if (io == FRONT_BAD || io == FRONT_GONE)
-            x->keep_client = false;
-        if (io != FRONT_OK)
+        case FRONT_END:
             return STATE_FINISH;
-        x->drained += data.n;
-        if (x->keep_client && x->drained > DRAIN_MAX)
-            return exchange_end(x, x->outcome);
+        case FRONT_BAD:
+        case FRONT_GONE:
+            x->keep_client = false;
+            return STATE_FINISH;
+        }
     }
     dx_loop_again(x->proxy->loop, &x->again);
     return STATE_WAIT;

@@ -323,6 +323,11 @@ bool exchange_reads_off(struct exchange *x)
     return true;
 }
 
+bool exchange_reads_client(const struct exchange *x)
+{
+    return x->state == STATE_READ_HEAD || x->tunnel || !exchange_body_read(x);
+}
+
 void exchange_release_connection(struct exchange *x)
 {
     bool whole = x->up_ended && !x->up_broken && outlet_empty(&x->up) && inlet_empty(&x->in);
