@@ -37,7 +37,7 @@ static void name_key(const char *name, char key[DX_BOARD_NAME])
     size_t n = strlen(name);
     memset(key, 0, DX_BOARD_NAME);
     if (n < DX_BOARD_NAME) {
-        memcpy(key, name, n);
+        memcpy(key, name, n + 1);
         return;
     }
     struct dx_out out = dx_out_of(key, DX_BOARD_NAME - 1);
