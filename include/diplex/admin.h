@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The admin endpoints, spoken over a Unix socket by evhttp: GET /healthz, GET /status, POST /reload. For the operator's own commands, never for
- * clients. What it tells it asks of its owner, who decides.
+ * The admin endpoints, spoken over a Unix socket by evhttp: GET /healthz, GET /status, POST /reload. For the
+ * operator's own commands, never for clients. What it tells it asks of its owner, who decides.
  */
 #ifndef DIPLEX_ADMIN_H
 #define DIPLEX_ADMIN_H
@@ -15,15 +15,16 @@
 
 struct dx_admin;
 
-/* What GET /status is written from; everything is borrowed until the callback that gave it is called again. */
+/* What GET /status is written from; everything is borrowed until the callback that gave it is called again.
+ */
 struct dx_admin_facts {
-    bool ready;                 /* data serves with the generation in force */
-    const char *state;          /* "starting", "ready", "restarting", "stopping" */
-    const char *file;           /* of the configuration */
+    bool ready;                  /* data serves with the generation in force */
+    const char *state;           /* "starting", "ready", "restarting", "stopping" */
+    const char *file;            /* of the configuration */
     pid_t control_pid, data_pid; /* data_pid -1: none runs */
     uint64_t uptime_ms, generation;
     unsigned workers, reloads;
-    const char *const *listen;  /* the addresses in force */
+    const char *const *listen; /* the addresses in force */
     size_t listen_n;
     const struct dx_config *config;
     const struct dx_board *board;
@@ -45,11 +46,12 @@ struct dx_admin_owner {
 };
 
 /* Takes over the listening Unix socket, and closes it in the end. */
-struct dx_admin *dx_admin_new(struct dx_loop *l, int listener, const struct dx_admin_owner *owner, struct dx_err *err) DX_CHECKED;
+struct dx_admin *dx_admin_new(struct dx_loop *l, int listener, const struct dx_admin_owner *owner,
+                              struct dx_err *err) DX_CHECKED;
 void dx_admin_free(struct dx_admin **a); /* replies not yet given are dead; ends their connections */
 
-/* `text`: with RELOADED the settings that need a restart ("workers user"), or nothing; else each fault, for a person. Fine when the one who
- * asked has left. */
+/* `text`: with RELOADED the settings that need a restart ("workers user"), or nothing; else each fault, for a
+ * person. Fine when the one who asked has left. */
 void dx_admin_reply_send(struct dx_admin_reply *reply, enum dx_admin_result result, struct dx_slice text);
 
 /* The JSON document of GET /status. */

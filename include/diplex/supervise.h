@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The control house's door: opens the listening sockets, makes the board, starts data and starts it again when it dies, reloads in place, stops. Works as
- * PID 1. Owns health, resolve and admin.
+ * The control house's door: opens the listening sockets, makes the board, starts data and starts it again
+ * when it dies, reloads in place, stops. Works as PID 1. Owns health, resolve and admin.
  */
 #ifndef DIPLEX_SUPERVISE_H
 #define DIPLEX_SUPERVISE_H
 
 #include "diplex/base/err.h"
 
-/* Runs until stopped; returns the exit code (0 after a clean stop, 1 on failure, 2 on a faulty configuration). file NULL: the default search. */
+/* Runs until stopped; returns the exit code (0 after a clean stop, 1 on failure, 2 on a faulty
+ * configuration). file NULL: the default search. */
 int dx_control_run(const char *file);
 
-/* The text of the configuration: of `file`, else of the first default file that is there, else built in. Shared with the subcommands. */
+/* The text of the configuration: of `file`, else of the first default file that is there, else built in.
+ * Shared with the subcommands. */
 struct dx_control_source {
     char *text; /* owned, terminated */
     size_t n;

@@ -65,7 +65,8 @@ struct letters {
     int end; /* -1: no data process */
     struct dx_watch watch;
     struct dx_timer flush;
-    struct dx_link queue;
+    struct dx_letter *queue; /* each owns its descriptor */
+    size_t queue_n, queue_cap;
 };
 
 struct control;

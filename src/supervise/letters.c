@@ -11,34 +11,38 @@
 #include "diplex/os/fd.h"
 #include "supervise/control.h"
 
-#define RETRY_MS 5
-
-struct queued_letter {
-    struct dx_link link;
-    struct dx_letter letter; /* fd is owned */
-};
-
-static void drop(struct queued_letter *q)
-{
-    dx_fd_close(&q->letter.fd);
-    free(q);
-}
+#define RETRY_MS    5
+#define QUEUE_FIRST 16
 
 static struct control *control_of(struct letters *l) { return DX_CONTAINER(l, struct control, letters); }
+
+/* The pipe is full, or more descriptors are on their way than one user may have. Any other failure means that
+ * data is ending: SIGCHLD tells the rest. */
+static bool send_failed_for_now(const struct letters *l, const struct dx_letter *letter)
+{
+    return !dx_ipc_send(l->end, letter) &&
+           (errno == EAGAIN || errno == ETOOMANYREFS || errno == ENOBUFS || errno == ENOMEM);
+}
+
+/* The first n letters are done with. */
+static void drop(struct letters *l, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        dx_fd_close(&l->queue[i].fd);
+    l->queue_n -= n;
+    if (l->queue_n)
+        memmove(l->queue, l->queue + n, l->queue_n * sizeof *l->queue);
+}
 
 static void on_flush(struct dx_timer *t)
 {
     struct letters *l = DX_CONTAINER(t, struct letters, flush);
-    DX_LIST_FOR_SAFE (link, &l->queue) {
-        struct queued_letter *q = DX_CONTAINER(link, struct queued_letter, link);
-        if (!dx_ipc_send(l->end, &q->letter) && errno == EAGAIN) {
-            dx_timer_set(control_of(l)->loop, t, RETRY_MS);
-            return;
-        }
-        /* Any other failure means that data is ending: SIGCHLD tells the rest. */
-        dx_list_remove(&q->link);
-        drop(q);
-    }
+    size_t sent = 0;
+    while (sent < l->queue_n && !send_failed_for_now(l, &l->queue[sent]))
+        sent++;
+    drop(l, sent);
+    if (l->queue_n)
+        dx_timer_set(control_of(l)->loop, t, RETRY_MS);
 }
 
 static void on_readable(struct dx_watch *w, unsigned what)
@@ -51,7 +55,6 @@ void letters_open(struct control *c, int end)
 {
     struct letters *l = &c->letters;
     l->end = end;
-    dx_list_init(&l->queue);
     l->flush.on_due = on_flush;
     l->watch.on_event = on_readable;
     if (!dx_watch_start_level(c->loop, &l->watch, end))
@@ -65,9 +68,10 @@ void letters_close(struct control *c)
         return;
     dx_watch_stop(&l->watch);
     dx_timer_clear(&l->flush);
-    struct dx_link *link;
-    while ((link = dx_list_pop_head(&l->queue)) != NULL)
-        drop(DX_CONTAINER(link, struct queued_letter, link));
+    drop(l, l->queue_n);
+    free(l->queue);
+    l->queue = NULL;
+    l->queue_cap = 0;
     dx_fd_close(&l->end);
 }
 
@@ -100,20 +104,23 @@ void letters_receive(struct control *c)
         dx_watch_stop(&c->letters.watch); /* SIGCHLD follows; until then it would be readable for ever */
 }
 
-static bool letters_queue(struct control *c, const struct dx_letter *letter)
+static bool enqueue(struct control *c, const struct dx_letter *letter)
 {
-    struct queued_letter *q = calloc(1, sizeof *q);
-    if (!q)
-        return false;
-    q->letter = *letter;
-    if (letter->fd >= 0)
-        q->letter.fd = fcntl(letter->fd, F_DUPFD_CLOEXEC, 0);
-    if (letter->fd >= 0 && q->letter.fd < 0) {
-        free(q);
-        return false;
+    struct letters *l = &c->letters;
+    if (l->queue_n == l->queue_cap) {
+        size_t cap = l->queue_cap ? 2 * l->queue_cap : QUEUE_FIRST;
+        struct dx_letter *queue = realloc(l->queue, cap * sizeof *queue);
+        if (!queue)
+            return false;
+        l->queue = queue;
+        l->queue_cap = cap;
     }
-    dx_list_push_tail(&c->letters.queue, &q->link);
-    dx_timer_set(c->loop, &c->letters.flush, RETRY_MS);
+    int fd = letter->fd < 0 ? -1 : fcntl(letter->fd, F_DUPFD_CLOEXEC, 0);
+    if (letter->fd >= 0 && fd < 0)
+        return false;
+    l->queue[l->queue_n] = *letter;
+    l->queue[l->queue_n++].fd = fd;
+    dx_timer_set(c->loop, &l->flush, RETRY_MS);
     return true;
 }
 
@@ -121,10 +128,10 @@ void letters_send(struct control *c, const struct dx_letter *letter)
 {
     if (c->letters.end < 0)
         return;
-    bool waiting = !dx_list_empty(&c->letters.queue);
-    if (!waiting && (dx_ipc_send(c->letters.end, letter) || errno != EAGAIN))
+    bool waiting = c->letters.queue_n > 0;
+    if (!waiting && !send_failed_for_now(&c->letters, letter))
         return;
-    if (!letters_queue(c, letter)) {
+    if (!enqueue(c, letter)) {
         /* Data without a letter would serve something else than control believes: it starts again with all of
          * them. */
         dx_log(DX_LOG_ERROR, "letter_lost", DX_KI("type", letter->type));
