@@ -153,7 +153,7 @@ static void add_default(struct dx_text *out, const struct dx_config_setting *s)
     else if (s->fallback)
         dx_text_addf(out, "`%s`", s->fallback);
     else
-        dx_text_adds(out, s->why ? s->why : "");
+        dx_text_adds(out, s->why ? s->why : s->nested != SCOPE_COUNT ? "see below" : "none");
 }
 
 static void add_scope(struct dx_text *out, enum dx_config_scope scope)

@@ -104,7 +104,10 @@ static void read_pool(struct dx_config_reader *r, struct dx_pair p, struct dx_co
 {
     struct dx_slice text;
     r->lines = e->lines;
-    if (p.value->kind == DX_NODE_MAP && dx_config_is_url(p.key->text)) {
+    bool named_by_url = dx_config_is_url(p.key->text);
+    if (named_by_url && p.value->kind != DX_NODE_MAP) {
+        dx_config_fault(r, p.value, "a pool that is named by its URL takes a mapping of settings");
+    } else if (named_by_url) {
         read_url_pool(r, p, &e->pool);
     } else if (p.value->kind == DX_NODE_MAP) {
         pool_defaults(r, &e->pool, kind_of(r, p.value));

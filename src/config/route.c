@@ -184,12 +184,13 @@ static bool allocate(struct dx_config_reader *r, size_t n)
 /* Without `routes`, one pool answers everything; with several there is nothing to guess. */
 static bool route_to_the_only_pool(struct dx_config_reader *r)
 {
-    if (r->pool_names.n != 1) {
-        if (r->pool_names.n)
-            dx_config_fault(r, r->pools,
-                            "'routes' is missing: with more than one pool, say which paths go to which");
+    if (r->pool_names.n > 1)
+        dx_config_fault(r, r->pools,
+                        "'routes' is missing: with more than one pool, say which paths go to which");
+    else if (r->pool_names.n == 0 && r->faults->n == 0)
+        dx_config_fault(r, r->pools, "'pools' holds no pool, and there are no routes");
+    if (r->pool_names.n != 1)
         return true;
-    }
     if (!allocate(r, 1))
         return false;
     r->own->model.routes[0] = (struct dx_route_config){.host = "", .path = "/", .body_limit = UNSET};

@@ -99,6 +99,9 @@ static const struct row {
     {"pools: []\nroutes: {/: 'wsgi://a:1'}\n", 1, 8, "'pools' must be a mapping"},
     {"pools: {a b: {kind: wsgi, servers: 'a:1'}}\n", 1, 9, "'a b' is no name for a pool"},
     {"pools: {\"wsgi://unix:/a\\tb\": {}}\nroutes: {/: 'wsgi://w:1'}\n", 1, 9, "is no name for a pool"},
+    {"pools: {'wsgi://w:1': 'asgi://w:2'}\nroutes: {/: 'wsgi://w:1'}\n", 1, 23,
+     "takes a mapping of settings"},
+    {"pools: {'ftp://w:1': {}}\nroutes: {/: 'wsgi://w:1'}\n", 1, 9, "the scheme says the kind"},
     {"pools: {a: [x]}\n", 1, 12, "a pool must be a mapping"},
     {"pools: {a: ~}\n", 1, 12, "'a' has no value"},
     {"pools: {a: 'web:8000'}\n", 1, 12, "'web:8000' is no URL: write wsgi://web:8000"},
@@ -147,6 +150,8 @@ static const struct row {
     {"pools: {'wsgi://w:1': {kind: wsgi}}\n", 1, 24, "'kind' of this pool is said by its name"},
     /* routes */
     {POOLS, 2, 3, "'routes' is missing"},
+    {"pools: {}\n", 1, 8, "'pools' holds no pool"},
+    {"pools: {x-a: {kind: wsgi}}\n", 1, 8, "'pools' holds no pool"},
     {POOLS "routes: sync\n", 4, 9, "'routes' must be a mapping"},
     {POOLS "routes: {}\n", 4, 9, "'routes' must be a mapping"},
     {POOLS "routes: {/: snyc}\n", 4, 13, "no pool 'snyc'; did you mean 'sync'?"},
