@@ -390,6 +390,8 @@ static enum state head_arrived(struct exchange *x)
     if (x->response.status < 200) {
         if (++x->interims > INTERIMS_MAX)
             return bad_answer(x, "too many interim answers");
+        if (x->response.status == 100)
+            x->request.expect_continue = false; /* the client has its word and will send */
         if (!x->front->ops->write_interim(x->front, x, &x->response))
             return exchange_answer(x, OUTCOME_NO_MEMORY, NULL);
         return x->front->ops->flush(x->front, x) == FRONT_GONE && !exchange_reads_off(x)

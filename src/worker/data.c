@@ -119,8 +119,9 @@ static bool start_workers(struct data *d, const struct dx_config *c, struct dx_e
         return false;
     (void)dx_fd_raise_limit();
     d->workers_n = dx_board_workers(d->board);
-    if (c->access != DX_ACCESS_OFF && d->access == NULL)
-        d->access = dx_journal_new(STDOUT_FILENO, BATCH_BYTES, ACCESS_FLUSH_MS);
+    d->access = dx_journal_new(STDOUT_FILENO, BATCH_BYTES, ACCESS_FLUSH_MS);
+    if (d->access == NULL)
+        return dx_err_sys(err, "cannot start the access log");
     for (unsigned i = 0; i < d->workers_n; i++) {
         struct worker_setup setup = {
             .index = i, .board = d->board, .news_fd = d->news, .report_fd = d->report, .access = d->access};

@@ -28,7 +28,7 @@ static void check_same_meaning(const struct dx_request *a, const struct dx_reque
               dx_slice_eq(a->host, b->host));
     DX_ASSERT(a->framing == b->framing && a->length == b->length && a->keep_alive == b->keep_alive);
     DX_ASSERT(a->expect_continue == b->expect_continue && a->upgrade == b->upgrade);
-    DX_ASSERT(a->websocket == b->websocket && a->te_trailers == b->te_trailers && a->fields.n == b->fields.n);
+    DX_ASSERT(a->websocket == b->websocket && a->fields.n == b->fields.n);
     for (unsigned i = 0; i < a->fields.n; i++) {
         const struct dx_field *x = &a->fields.at[i], *y = &b->fields.at[i];
         DX_ASSERT(dx_slice_eq(x->name, y->name) && dx_slice_eq(x->value, y->value));
