@@ -26,6 +26,7 @@ struct dx_loop {
     uint64_t armed_ms; /* when the tick is to come; 0: not armed */
     struct dx_link graves, tasks;
     struct lane lanes[LANES_MAX];
+    struct dx_link odd; /* deadlines of still other durations, by due time */
 };
 
 void loop_arm_tick(struct dx_loop *l, uint64_t ms);

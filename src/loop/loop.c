@@ -71,6 +71,7 @@ struct dx_loop *dx_loop_new(void)
     DX_MAGIC_SET(l, LOOP_MAGIC);
     dx_list_init(&l->graves);
     dx_list_init(&l->tasks);
+    dx_list_init(&l->odd);
     if (event_config_require_features(config, EV_FEATURE_ET | EV_FEATURE_EARLY_CLOSE) != 0 ||
         event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK) != 0)
         goto out;
