@@ -176,7 +176,7 @@ static enum state step_read_body(struct exchange *x)
         return exchange_answer(x, OUTCOME_NO_MEMORY, NULL);
     case PUMP_SPOOL:
         x->linger = true;
-        return exchange_answer(x, OUTCOME_SPOOL_FAILED, strerror(errno));
+        return exchange_answer(x, OUTCOME_SPOOL_FAILED, strerrordesc_np(errno));
     case PUMP_SERVER_BROKE:
     case PUMP_CLIENT_GONE:
         break;

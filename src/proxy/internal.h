@@ -178,6 +178,7 @@ static inline bool exchange_finished(const struct exchange *x) { return x->state
 /* Bytes of the client are taken as they come; false: they wait for the next exchange. */
 bool exchange_reads_client(const struct exchange *x);
 void exchange_free(struct exchange *x); /* after it finished */
+void exchange_print_at_hand(void); /* the panic hook */
 /* Breaks it off where it stands: shutdown. */
 void exchange_cut(struct exchange *x, enum outcome why);
 

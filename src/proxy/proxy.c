@@ -58,6 +58,7 @@ struct dx_proxy *dx_proxy_new(const struct dx_proxy_setup *s)
     if (p == NULL)
         return NULL;
     DX_MAGIC_SET(p, PROXY_MAGIC);
+    dx_panic_set_hook(exchange_print_at_hand);
     p->loop = s->loop;
     p->board = s->board;
     p->worker = s->worker;

@@ -139,7 +139,7 @@ static void on_deadline(struct dx_deadline *d)
 
 static _Thread_local const struct exchange *at_hand;
 
-static void print_at_hand(void)
+void exchange_print_at_hand(void)
 {
     if (at_hand != NULL && at_hand->magic == EXCHANGE_MAGIC)
         dx_log(DX_LOG_ERROR, "panic_exchange", DX_KS("state", rows[at_hand->state].name),
@@ -217,7 +217,6 @@ struct exchange *exchange_new(struct dx_proxy *p, struct front *front)
     proxy_count(p, DX_COUNTER_REQUESTS_RUNNING, 1);
     if (x->request.fields.at == NULL)
         exchange_free(x);
-    dx_panic_set_hook(print_at_hand);
     return x->request.fields.at != NULL ? x : NULL;
 }
 
