@@ -73,6 +73,8 @@ void control_on_refused(struct control *c, uint64_t generation, const char *why)
         reload_run_queued(c);
         return;
     }
+    if (generation != c->now->generation)
+        return;
     /* It refuses what is in force: it cannot serve at all. */
     dx_log(DX_LOG_ERROR, "data_refused", DX_KS("why", why), DX_KI("generation", generation));
     if (!c->ever_ready)
