@@ -14,9 +14,10 @@
 #include <unistd.h>
 
 #include "diplex/journal.h"
+#include "diplex/os/clock.h"
 
 #define JOURNAL_MAGIC 0x4a524e4cu
-#define FAREWELL_MS   1000 /* how long the last batch may take when the journal ends */
+#define FAREWELL_MS   1000u /* how long the last batch may take when the journal ends */
 #define POLL_MS       100
 
 struct batch {
@@ -35,21 +36,28 @@ struct dx_journal {
     pthread_cond_t wake;
     struct batch filling, writing;
     bool ending;
-    _Atomic bool hurry; /* ending: a reader that does not read is given up soon */
+    _Atomic bool hurry;   /* ending: a reader that does not read is given up soon */
+    uint64_t give_up_us;  /* when; 0: no hurry yet. The thread's own */
 };
+
+/* One farewell for all that is left, however slowly it goes. */
+static bool patience_is_over(struct dx_journal *j)
+{
+    if (!j->hurry)
+        return false;
+    if (j->give_up_us == 0)
+        j->give_up_us = dx_clock_us() + FAREWELL_MS * 1000;
+    return dx_clock_us() >= j->give_up_us;
+}
 
 static void write_batch(struct dx_journal *j)
 {
     size_t done = 0;
-    int patience = FAREWELL_MS / POLL_MS;
 
-    while (done < j->writing.n) {
+    while (done < j->writing.n && !patience_is_over(j)) {
         struct pollfd ready = {.fd = j->fd, .events = POLLOUT};
-        if (!j->is_file && poll(&ready, 1, POLL_MS) <= 0) {
-            if (j->hurry && patience-- == 0)
-                break;
+        if (!j->is_file && poll(&ready, 1, POLL_MS) <= 0)
             continue;
-        }
         /* A pipe that is ready takes PIPE_BUF bytes without blocking, and no promise is made for more. */
         size_t n = j->writing.n - done;
         ssize_t wrote = write(j->fd, j->writing.p + done, j->is_file || n < PIPE_BUF ? n : PIPE_BUF);

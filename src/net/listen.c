@@ -25,7 +25,8 @@ static bool remove_stale_file(const struct dx_address *a)
         errno = EEXIST;
         return false;
     }
-    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    /* Not waiting: with a full backlog the answer is EAGAIN, and somebody is there. */
+    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (probe < 0)
         return false;
     bool answered = connect(probe, &a->u.sa, a->len) == 0 || errno != ECONNREFUSED;
