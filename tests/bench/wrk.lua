@@ -1,0 +1,12 @@
+-- SPDX-License-Identifier: MIT
+-- What wrk tells bench.py when it is done, as one line of JSON. Times in microseconds. Requests are wrk's own: no
+-- function here runs while it loads.
+
+function done(summary, latency, requests)
+    local e = summary.errors
+    io.write(string.format(
+        '\nDONE {"requests": %d, "bytes": %d, "duration_us": %d, "errors": %d, "refused": %d, ' ..
+            '"p50_us": %d, "p99_us": %d, "p999_us": %d}\n',
+        summary.requests, summary.bytes, summary.duration, e.connect + e.read + e.write + e.timeout, e.status,
+        latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))
+end
