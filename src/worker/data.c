@@ -206,6 +206,13 @@ static void order_all(struct data *d, bool cut)
         worker_order(d->workers[i], &o);
 }
 
+static void end_now(struct data *d)
+{
+    d->stopping = true;
+    order_all(d, true);
+    dx_loop_stop(d->loop);
+}
+
 static void on_deadline(struct dx_timer *t) { order_all(DX_CONTAINER(t, struct data, deadline), true); }
 
 static void on_stop(struct data *d, uint64_t ms)
@@ -257,10 +264,15 @@ static void on_report(struct dx_watch *w, unsigned what)
     }
     d->waiting = false;
     close_unused_sockets(d);
-    if (failed)
-        answer(d, DX_LETTER_REFUSED, d->generation, "a worker could not take it over: out of memory");
-    else
+    if (!failed) {
         answer(d, DX_LETTER_READY, d->generation, "");
+        return;
+    }
+    /* Some workers may serve the new configuration and others the old one: control starts data again, and all
+     * serve what is in force. */
+    answer(d, DX_LETTER_REFUSED, d->generation, "a worker could not take it over: out of memory");
+    d->exit_code = 1;
+    end_now(d);
 }
 
 static void on_letter(struct data *d, struct dx_letter *l)
@@ -316,9 +328,7 @@ static void on_letters(struct dx_watch *w, unsigned what)
             /* Nobody would open sockets, probe or restart us: end with control. */
             dx_log(DX_LOG_ERROR, "control_gone");
             d->exit_code = 1;
-            d->stopping = true;
-            order_all(d, true);
-            dx_loop_stop(d->loop);
+            end_now(d);
             return;
         }
     }
