@@ -7,6 +7,16 @@
 #include <stdio.h>
 #include <string.h>
 
+const char *dx_err_text(int error)
+{
+#ifdef __GLIBC__
+    const char *text = strerrordesc_np(error);
+#else
+    const char *text = strerror(error); /* musl's are constants */
+#endif
+    return text ? text : "unknown error";
+}
+
 bool dx_err_set(struct dx_err *err, const char *fmt, ...)
 {
     if (!err)
@@ -32,7 +42,7 @@ bool dx_err_sys(struct dx_err *err, const char *fmt, ...)
     int n = vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     size_t used = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
-    snprintf(text + used, sizeof text - used, ": %s", strerror(error));
+    snprintf(text + used, sizeof text - used, ": %s", dx_err_text(error));
     memcpy(err->text, text, sizeof text);
     errno = error;
     return false;

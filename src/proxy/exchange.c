@@ -176,7 +176,7 @@ static enum state step_read_body(struct exchange *x)
         return exchange_answer(x, OUTCOME_NO_MEMORY, NULL);
     case PUMP_SPOOL:
         x->linger = true;
-        return exchange_answer(x, OUTCOME_SPOOL_FAILED, strerrordesc_np(errno));
+        return exchange_answer(x, OUTCOME_SPOOL_FAILED, dx_err_text(errno));
     case PUMP_SERVER_BROKE:
     case PUMP_CLIENT_GONE:
         break;
@@ -218,7 +218,7 @@ static enum state step_pick(struct exchange *x)
         if (x->connection == NULL) {
             bool ours = errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS;
             x->connect_outcome = ours ? OUTCOME_NO_MEMORY : OUTCOME_CONNECT_FAILED;
-            x->reason = strerrordesc_np(errno);
+            x->reason = dx_err_text(errno);
             return ours ? nobody_left(x) : STATE_PICK;
         }
     } else {
@@ -243,7 +243,7 @@ static enum state step_connect(struct exchange *x)
         break;
     }
     x->connect_outcome = OUTCOME_CONNECT_FAILED;
-    x->reason = strerrordesc_np(errno);
+    x->reason = dx_err_text(errno);
     dx_connection_close(&x->connection);
     return STATE_PICK;
 }
@@ -310,7 +310,7 @@ static enum state after_pump_up(struct exchange *x, enum pump how, const struct 
     case PUMP_NO_MEMORY:
         return exchange_answer(x, OUTCOME_NO_MEMORY, NULL);
     case PUMP_SPOOL:
-        return exchange_answer(x, OUTCOME_SPOOL_FAILED, strerrordesc_np(errno));
+        return exchange_answer(x, OUTCOME_SPOOL_FAILED, dx_err_text(errno));
     case PUMP_SERVER_BROKE:
         x->up_ended = x->up_broken = true;
         outlet_clear(&x->up);
@@ -469,8 +469,8 @@ static enum state step_await_head(struct exchange *x)
         if (io == DX_IO_OK)
             continue;
         if (inlet_empty(&x->in) && x->interims == 0)
-            return server_broke(x, io == DX_IO_EOF ? "the server closed without an answer"
-                                                   : strerrordesc_np(errno));
+            return server_broke(x,
+                                io == DX_IO_EOF ? "the server closed without an answer" : dx_err_text(errno));
         dx_connection_broke(x->connection);
         return bad_answer(x, "the server closed in the middle of its response head");
     }

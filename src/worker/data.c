@@ -53,7 +53,7 @@ static void answer(struct data *d, enum dx_letter_type type, uint64_t number, co
     size_t n = strlen(text);
     memcpy(l.text, text, n < sizeof(l.text) ? n : sizeof(l.text) - 1);
     if (!dx_ipc_send(d->letters, &l))
-        dx_log(DX_LOG_ERROR, "letter_lost", DX_KS("reason", strerrordesc_np(errno)));
+        dx_log(DX_LOG_ERROR, "letter_lost", DX_KS("reason", dx_err_text(errno)));
 }
 
 /* --- sockets --- */
@@ -380,7 +380,7 @@ int dx_data_run(int letters_fd)
     if (d->loop == NULL || d->report < 0 || events == NULL || !dx_fd_set_cloexec(letters_fd, true) ||
         !dx_watch_start_level(d->loop, &d->letters_watch, letters_fd) ||
         !dx_watch_start_level(d->loop, &d->report_watch, d->report)) {
-        dx_log(DX_LOG_ERROR, "data_start_failed", DX_KS("reason", strerrordesc_np(errno)));
+        dx_log(DX_LOG_ERROR, "data_start_failed", DX_KS("reason", dx_err_text(errno)));
         return 1;
     }
     dx_log_set_sink(to_events);

@@ -41,8 +41,8 @@ static void on_connection(struct dx_watch *watch, unsigned what)
         }
         if (!out_of_descriptors(errno))
             return;
-        dx_log(DX_LOG_WARN, "accept_paused", DX_KS("listen", l->text),
-               DX_KS("reason", strerrordesc_np(errno)), DX_KI("for_ms", PAUSE_MS));
+        dx_log(DX_LOG_WARN, "accept_paused", DX_KS("listen", l->text), DX_KS("reason", dx_err_text(errno)),
+               DX_KI("for_ms", PAUSE_MS));
         dx_watch_stop(&l->watch);
         dx_timer_set(l->worker->loop, &l->pause, PAUSE_MS);
         return;

@@ -16,4 +16,7 @@ bool dx_err_set(struct dx_err *err, const char *fmt, ...) DX_PRINTF(2, 3);
 /* The same, followed by ": " and what errno says. */
 bool dx_err_sys(struct dx_err *err, const char *fmt, ...) DX_PRINTF(2, 3);
 
+/* What an errno means, as a string that lives for ever and may be asked for from any thread. */
+const char *dx_err_text(int error);
+
 #endif
