@@ -26,8 +26,9 @@ def pytest_report_header():
 
 @pytest.fixture(scope='session')
 def run_directory():
-    """A directory whose path is short enough for Unix sockets."""
+    """A directory whose path is short enough for Unix sockets, and open to the user that a root diplex drops to."""
     directory = pathlib.Path(tempfile.mkdtemp(prefix='diplex-e2e-'))
+    directory.chmod(0o755)
     yield directory
     shutil.rmtree(directory, ignore_errors=True)
 

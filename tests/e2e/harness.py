@@ -32,6 +32,15 @@ DISASTER = re.compile(r'AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime e
 DEATH_OF_DATA = re.compile(r'\berror (data_killed|data_exited|data_gives_up)\b')
 
 
+# Sanitizers leave signals alone, so that a data process killed by one looks killed, and end what they complain of.
+SANITIZER_OPTIONS = {
+    f'{name}_OPTIONS': ':'.join(
+        filter(None, [os.environ.get(f'{name}_OPTIONS'), 'handle_segv=0:handle_abort=0:handle_sigbus=0', more])
+    )
+    for name, more in (('ASAN', 'detect_leaks=1'), ('UBSAN', 'print_stacktrace=1'), ('TSAN', 'halt_on_error=0'))
+}
+
+
 def sanitized() -> bool:
     """Whether the program under test is a sanitizer build, whose use of memory and time says nothing."""
     return b'__asan_init' in DIPLEX.read_bytes() or b'__tsan_init' in DIPLEX.read_bytes()
@@ -49,6 +58,14 @@ def free_port(host: str = '127.0.0.1') -> int:
                 probe.bind((host, port))
                 return port
     raise RuntimeError('no free port')
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process is gone, or only waits for its parent to look."""
+    try:
+        return pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] in 'ZX'
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def answers(address) -> bool:
@@ -96,6 +113,8 @@ class Program:
 
     @property
     def stderr(self) -> str:
+        if not self.stderr_path.exists():
+            return ''  # it was never started
         return self.stderr_path.read_text(errors='replace')
 
     def running(self) -> bool:
@@ -207,6 +226,7 @@ class Diplex(Program):
         self.config_path = directory / 'diplex.yaml'
         self.unclean_exit_is_expected = False
         self.deaths_are_expected = False
+        environment = {**SANITIZER_OPTIONS, **(environment or {})}
         super().__init__(directory, [DIPLEX, 'run', '-c', self.config_path, *arguments], environment)
         self.write_config(config)
 

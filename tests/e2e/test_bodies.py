@@ -65,6 +65,7 @@ def test_bodies_around_the_size_of_the_memory_buffer(diplex, gunicorn, uvicorn, 
 def test_a_large_upload_goes_through_a_file_that_is_nowhere_to_be_seen(diplex, gunicorn, uvicorn, directory):
     spool = directory / 'spool'
     spool.mkdir()
+    spool.chmod(0o777)
     site = diplex(two_pools(gunicorn(workers=2), uvicorn(), buffer={'memory': '64KB', 'path': str(spool)}))
     body = noise(1 << 20)
     with site.client() as client:
@@ -76,7 +77,9 @@ def test_a_large_upload_goes_through_a_file_that_is_nowhere_to_be_seen(diplex, g
         time.sleep(0.2)
         assert list(spool.iterdir()) == [], 'the file has no name'
         client.send(body)
-        seen = client.response('POST').json()
+        answer = client.response('POST')
+        assert answer.status == 200, answer.body
+        seen = answer.json()
     assert (seen['size'], seen['sha256']) == (len(body) * 8, hashlib.sha256(body * 8).hexdigest())
 
 
@@ -121,19 +124,6 @@ def test_one_worker_serves_others_while_a_slow_client_uploads(diplex, gunicorn, 
         assert time.monotonic() - before < 3
         slow.send('cd')
         assert slow.response('POST').json()['size'] == 4
-
-
-def test_one_worker_serves_others_while_a_slow_client_downloads(diplex, gunicorn, uvicorn):
-    """The answer is taken from gunicorn at full speed and kept here for a client that does not read."""
-    site = diplex(two_pools(gunicorn(fresh=True, workers=1), uvicorn(), buffer={'memory': '64KB'}))
-    size = 30_000_000
-    with site.client() as slow:
-        slow.request('GET', f'/api/download/{size}/')
-        slow.head()
-        before = time.monotonic()
-        assert site.get('/api/hello/').status == 200
-        assert time.monotonic() - before < 5
-        assert sum(len(piece) for piece in slow.pieces()) == size
 
 
 def test_an_upload_streams_to_uvicorn_and_its_answer_back(diplex, asgi):

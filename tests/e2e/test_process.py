@@ -10,7 +10,7 @@ import threading
 import time
 
 import pytest
-from harness import DIPLEX, free_port, one_pool, run_diplex, two_pools
+from harness import DIPLEX, free_port, has_ended, one_pool, run_diplex, two_pools
 from wire import RawClient, wait_until
 
 
@@ -125,6 +125,7 @@ def test_the_data_process_is_started_again(diplex, gunicorn, uvicorn, number):
     for _ in range(2):
         (data,) = site.children()
         os.kill(data, number)
+        wait_until(lambda: has_ended(data), what='its death')
         killed = time.monotonic()
         assert site.get('/api/hello/').status == 200, 'the listening sockets were open all the time'
         assert site.get('/async/hello/').status == 200
@@ -141,8 +142,7 @@ def test_data_does_not_outlive_control(site):
     site.unclean_exit_is_expected = True
     site.signal(signal.SIGKILL)
     site.wait()
-    wait_until(lambda: not pathlib.Path(f'/proc/{data}').exists() or 'zombie' in
-               pathlib.Path(f'/proc/{data}/status').read_text(), 3, 'data to follow')  # fmt: skip
+    wait_until(lambda: has_ended(data), 3, 'data to follow')
     assert not connects(site.endpoint)
 
 

@@ -211,7 +211,7 @@ class ServerConnection:
     def __init__(self, connection: socket.socket, index: int) -> None:
         self.socket = connection
         self.index = index
-        self.received = b''
+        self.received = bytearray()
         self.requests: list[Request] = []
         self._unread = b''
 
@@ -262,13 +262,10 @@ class ServerConnection:
         wanted = int(request.get('content-length') or 0)
         if wanted == 0:
             return request
-        while len(request.body) < wanted:
-            piece = self.recv()
-            if not piece:
-                return request
-            request.body += piece
-        self._unread = request.body[wanted:]
-        request.body = request.body[:wanted]
+        body = bytearray()
+        while len(body) < wanted and (piece := self.recv()):
+            body += piece
+        request.body, self._unread = bytes(body[:wanted]), bytes(body[wanted:])
         return request
 
     def _next(self, parser: h11.Connection):
