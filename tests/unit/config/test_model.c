@@ -65,7 +65,7 @@ START_TEST(defaults_by_kind)
     const struct dx_pool_config *wsgi = &c->pools[0], *asgi = &c->pools[1];
     ck_assert_uint_eq(wsgi->keepalive.idle, 1000);
     ck_assert_uint_eq(asgi->keepalive.idle, 4000);
-    ck_assert_uint_eq(wsgi->keepalive.max, 32);
+    ck_assert_uint_eq(wsgi->keepalive.max, 256);
     ck_assert_uint_eq(wsgi->timeouts.idle, 60000);
     ck_assert_uint_eq(asgi->timeouts.idle, 0);
     ck_assert_uint_eq(asgi->timeouts.connect, 3000);
@@ -197,7 +197,7 @@ START_TEST(off_and_short_forms)
     ck_assert_uint_eq(c->pools[0].keepalive.max, 0);
     ck_assert_uint_eq(c->pools[0].eject.failures, 0);
     ck_assert_uint_eq(c->pools[1].keepalive.idle, 2000);
-    ck_assert_uint_eq(c->pools[1].keepalive.max, 32);
+    ck_assert_uint_eq(c->pools[1].keepalive.max, 256);
     ck_assert_int_eq(c->pools[1].balance, DX_BALANCE_RANDOM);
     dx_config_free(&c);
 }
