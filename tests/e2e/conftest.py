@@ -78,13 +78,13 @@ def _factory(request, shared_servers, run_directory, cls):
 
 @pytest.fixture
 def gunicorn(request, shared_servers, run_directory):
-    """gunicorn(worker_class='sync', workers=1, threads=1, unix=False, extra=(), fresh=False, start=True)"""
+    """gunicorn(worker_class='sync', workers=1, threads=1, unix=False, host='127.0.0.1', extra=(), ...)"""
     return _factory(request, shared_servers, run_directory, harness.Gunicorn)
 
 
 @pytest.fixture
 def uvicorn(request, shared_servers, run_directory):
-    """uvicorn(http='httptools', unix=False, extra=(), fresh=False, start=True)"""
+    """uvicorn(http='httptools', unix=False, host='127.0.0.1', extra=(), fresh=False, start=True)"""
     return _factory(request, shared_servers, run_directory, harness.Uvicorn)
 
 

@@ -149,14 +149,15 @@ class Program:
 class Server(Program):
     """A Django server. `address` is what goes into diplex's configuration, `endpoint` what a socket connects to."""
 
-    def __init__(self, directory: pathlib.Path, unix: bool) -> None:
+    def __init__(self, directory: pathlib.Path, unix: bool, host: str = '127.0.0.1') -> None:
         if unix:
             path = str(directory / f'{self.name}.sock')
             self.endpoint, self.address = path, f'unix:{path}'
         else:
-            self.port = free_port()
-            self.endpoint, self.address = ('127.0.0.1', self.port), f'127.0.0.1:{self.port}'
-        super().__init__(directory, [], {'FORWARDED_ALLOW_IPS': '*' if unix else '127.0.0.1'})
+            self.port = free_port(host)
+            self.endpoint = (host, self.port)
+            self.address = f'[{host}]:{self.port}' if ':' in host else f'{host}:{self.port}'
+        super().__init__(directory, [], {'FORWARDED_ALLOW_IPS': '*' if unix else host})
 
     def working_directory(self) -> pathlib.Path:
         return PROJECT
@@ -188,8 +189,10 @@ class Gunicorn(Server):
     name = 'gunicorn'
     kind = 'wsgi'
 
-    def __init__(self, directory, worker_class='sync', workers=1, threads=1, unix=False, extra=()) -> None:
-        super().__init__(directory, unix)
+    def __init__(
+        self, directory, worker_class='sync', workers=1, threads=1, unix=False, host='127.0.0.1', extra=()
+    ) -> None:
+        super().__init__(directory, unix, host)
         self.slots = workers * threads
         self.arguments = [
             sys.executable, '-m', 'gunicorn', 'demo.wsgi', '--bind', self.address, '--worker-class', worker_class,
@@ -202,9 +205,9 @@ class Uvicorn(Server):
     name = 'uvicorn'
     kind = 'asgi'
 
-    def __init__(self, directory, http='httptools', unix=False, extra=()) -> None:
-        super().__init__(directory, unix)
-        where = ['--uds', self.endpoint] if unix else ['--host', '127.0.0.1', '--port', str(self.port)]
+    def __init__(self, directory, http='httptools', unix=False, host='127.0.0.1', extra=()) -> None:
+        super().__init__(directory, unix, host)
+        where = ['--uds', self.endpoint] if unix else ['--host', host, '--port', str(self.port)]
         self.arguments = [
             sys.executable, '-m', 'uvicorn', 'demo.asgi:application', *where, '--http', http,
             '--timeout-graceful-shutdown', '2', *extra,

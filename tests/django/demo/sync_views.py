@@ -82,3 +82,9 @@ def download(request: HttpRequest, size: int) -> HttpResponse:
 
 def status(request: HttpRequest, code: int) -> HttpResponse:
     return plain.status(code)
+
+
+def hints(request: HttpRequest) -> HttpResponse:
+    """Early hints: gunicorn sends them as a 103 before the answer."""
+    request.META['wsgi.early_hints']([('Link', '</style.css>; rel=preload; as=style')])
+    return HttpResponse('after the hints\n', content_type='text/plain')

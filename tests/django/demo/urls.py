@@ -18,6 +18,7 @@ router = Router(
         path('download/<int:size>/', views.download, name='download'),
         path('echo/', views.echo, name='echo'),
         path('status/<int:code>/', views.status, name='status'),
+        path('hints/', views.hints, name='hints'),
     ],
 )
 
