@@ -200,24 +200,7 @@ static void write_body(struct front *f, struct exchange *x, struct dx_slice data
 static bool write_end(struct front *f, struct exchange *x, const struct dx_fields *trailers)
 {
     (void)f;
-    if (x->down_framing != DX_FRAMING_CHUNKED)
-        return true;
-    if (trailers == NULL || trailers->n == 0) {
-        outlet_add(&x->down, DX_SLICE(DX_HTTP1_LAST_CHUNK));
-        return true;
-    }
-    size_t cap = 8;
-    for (unsigned i = 0; i < trailers->n; i++)
-        cap += trailers->at[i].name.n + trailers->at[i].value.n + 4;
-    char *p = dx_arena_alloc(&x->arena, cap);
-    if (p == NULL)
-        return false;
-    struct dx_out out = dx_out_of(p, cap);
-    DX_OUT_LIT(&out, "0\r\n");
-    if (!dx_forward_write_trailers(trailers, &out))
-        return false;
-    outlet_add(&x->down, dx_out_slice(&out));
-    return true;
+    return exchange_queue_end(x, &x->down, x->down_framing, trailers);
 }
 
 static enum front_io flush(struct front *f, struct exchange *x)

@@ -178,7 +178,7 @@ static inline bool exchange_finished(const struct exchange *x) { return x->state
 /* Bytes of the client are taken as they come; false: they wait for the next exchange. */
 bool exchange_reads_client(const struct exchange *x);
 void exchange_free(struct exchange *x); /* after it finished */
-void exchange_print_at_hand(void); /* the panic hook */
+void exchange_print_at_hand(void);      /* the panic hook */
 /* Breaks it off where it stands: shutdown. */
 void exchange_cut(struct exchange *x, enum outcome why);
 
@@ -199,6 +199,9 @@ enum pump pump_up(struct exchange *x, struct dx_http_error *err);
 enum pump pump_down(struct exchange *x, struct dx_http_error *err);
 /* Reads the request body into the spool. */
 enum pump pump_spool(struct exchange *x, struct dx_http_error *err);
+/* The end of a body in its framing, trailers and all. False: out of memory. */
+bool exchange_queue_end(struct exchange *x, struct outlet *o, enum dx_framing framing,
+                        const struct dx_fields *trailers) DX_CHECKED;
 /* Everything again from the start, for another connection. */
 void pump_up_rewind(struct exchange *x);
 

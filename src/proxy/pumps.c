@@ -40,29 +40,36 @@ static bool over_limit(const struct exchange *x, struct dx_http_error *err)
     return true;
 }
 
+bool exchange_queue_end(struct exchange *x, struct outlet *o, enum dx_framing framing,
+                        const struct dx_fields *trailers)
+{
+    size_t cap = sizeof(DX_HTTP1_LAST_CHUNK);
+
+    if (framing != DX_FRAMING_CHUNKED)
+        return true;
+    if (trailers == NULL || trailers->n == 0) {
+        outlet_add(o, DX_SLICE(DX_HTTP1_LAST_CHUNK));
+        return true;
+    }
+    for (unsigned i = 0; i < trailers->n; i++)
+        cap += trailers->at[i].name.n + trailers->at[i].value.n + 4;
+    char *p = dx_arena_alloc(&x->arena, cap);
+    if (p == NULL)
+        return false;
+    struct dx_out out = dx_out_of(p, cap);
+    DX_OUT_LIT(&out, "0\r\n");
+    if (!dx_forward_write_trailers(trailers, &out))
+        return false;
+    outlet_add(o, dx_out_slice(&out));
+    return true;
+}
+
 /* --- up: the request body to the server --- */
 
 static enum pump end_up(struct exchange *x, const struct dx_fields *trailers)
 {
     x->up_ended = true;
-    if (x->up_framing != DX_FRAMING_CHUNKED)
-        return PUMP_DONE;
-    if (trailers == NULL || trailers->n == 0) {
-        outlet_add(&x->up, DX_SLICE(DX_HTTP1_LAST_CHUNK));
-        return PUMP_DONE;
-    }
-    size_t cap = 8;
-    for (unsigned i = 0; i < trailers->n; i++)
-        cap += trailers->at[i].name.n + trailers->at[i].value.n + 4;
-    char *p = dx_arena_alloc(&x->arena, cap);
-    if (p == NULL)
-        return PUMP_NO_MEMORY;
-    struct dx_out out = dx_out_of(p, cap);
-    DX_OUT_LIT(&out, "0\r\n");
-    if (!dx_forward_write_trailers(trailers, &out))
-        return PUMP_NO_MEMORY;
-    outlet_add(&x->up, dx_out_slice(&out));
-    return PUMP_DONE;
+    return exchange_queue_end(x, &x->up, x->up_framing, trailers) ? PUMP_DONE : PUMP_NO_MEMORY;
 }
 
 /* The next piece from the client into the outlet. */
