@@ -248,7 +248,9 @@ class Diplex(Program):
         self.config_path.write_text(config.replace('@LISTEN@', self.listen))
 
     def start(self) -> Diplex:
+        """Until it serves: the port itself is open before, and what comes early waits in it."""
         self.start_and_wait(self.endpoint)
+        self.wait_event(' ready ')
         return self
 
     def stop(self, seconds: float = PATIENCE) -> int:
@@ -290,8 +292,8 @@ class Diplex(Program):
         return httpx.Client(base_url=f'http://{self.listen}', timeout=PATIENCE, trust_env=False, **more)
 
     def access(self) -> list[dict]:
-        """The access log so far, whole lines only."""
-        return [json.loads(line) for line in self.stdout.split('\n')[:-1]]
+        """The access log so far, whole lines only, by when the requests began: each worker writes its own batches."""
+        return sorted((json.loads(line) for line in self.stdout.split('\n')[:-1]), key=lambda entry: entry['time'])
 
     def wait_access(self, count: int = 1, seconds: float = PATIENCE, **expected) -> list[dict]:
         """Wait for so many access log entries whose fields are as expected, and return them."""

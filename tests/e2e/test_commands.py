@@ -2,6 +2,7 @@
 """The subcommands in detail: what explain knows, what reload and status tell, and how mistakes are met."""
 
 import json
+import re
 import signal
 
 import pytest
@@ -121,9 +122,9 @@ def test_what_explain_prints_is_what_is_sent(diplex, scripted):
         '-H', 'X-Custom: yes', '-H', 'Proxy: no', '-H', 'Connection: close',
     )  # fmt: skip
     shown = [line[4:] for line in done.stdout.splitlines() if line.startswith('    ')]
-    names = [line.split(':')[0].lower() for line in shown[1:]]
-    assert shown[0] == 'GET /x%2fy?q=1 HTTP/1.1'
-    assert sorted(names) == sorted(name.lower() for name, _ in seen[0].headers)
+    sent = seen[0].raw_head.decode().split('\r\n')[:-2]
+    examples = re.compile(r'(X-Request-ID|X-Request-Start|X-Forwarded-Port): .*')
+    assert [examples.sub(r'\1', line) for line in shown] == [examples.sub(r'\1', line) for line in sent]
 
 
 # ---- mistakes ------------------------------------------------------------------------------------------------------

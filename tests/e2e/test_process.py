@@ -107,6 +107,7 @@ def test_nothing_of_it_is_left(diplex, scripted, directory):
         {**one_pool('asgi', scripted(keep_answering)), 'listen': [f'unix:{unix}'], 'admin': str(admin)}, start=False
     )
     site.start_and_wait(str(unix))
+    site.wait_event(' ready ')
     data = site.children()
     assert len(data) == 1
     assert site.stop() == 0
