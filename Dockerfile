@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# diplex alone: built in the first stage, and in the second one program, its three libraries and its file.
+# diplex alone: built in the first stage, and in the second one program, its three libraries and its file. It runs as
+# an ordinary user, whichever, and writes only below /tmp: the admin socket, and bodies too large for memory.
 #     docker build -t diplex .
 #     docker run -p 8080:8080 -v ./diplex.yaml:/etc/diplex/diplex.yaml:ro diplex
 
@@ -22,8 +23,8 @@ RUN cmake --preset release -DCMAKE_INSTALL_PREFIX=/usr \
 FROM ${BASE}
 RUN apt-get update -qq \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-        libevent-core-2.1-7 libevent-extra-2.1-7 libevent-pthreads-2.1-7 libcurl4 libyaml-0-2 \
-    && rm -rf /var/lib/apt/lists/* \
+        libevent-core-2.1-7 libevent-extra-2.1-7 libcurl4 libyaml-0-2 \
+    && apt-get clean && rm -rf /var/lib/apt/lists/* \
     && useradd --system --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin diplex
 COPY --from=build /out/usr/bin/diplex /usr/bin/diplex
 COPY config/diplex.yaml /etc/diplex/diplex.yaml
