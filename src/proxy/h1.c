@@ -9,6 +9,8 @@
 #include "proxy/client.h"
 
 #define HEAD_EXTRA 512 /* what our own fields of a response head may take */
+#define INTERIMS_WAITING \
+    3 /* for a client that does not read; the outlet has room for as many and an answer */
 
 static struct dx_http1_limits limits_of(const struct exchange *x)
 {
@@ -155,6 +157,8 @@ static bool write_interim(struct front *f, struct exchange *x, const struct dx_r
     (void)f;
     if (x->request.minor == 0)
         return true; /* RFC 9110 15.2: never to an HTTP/1.0 client */
+    if (!outlet_empty(&x->down) && x->down.n >= INTERIMS_WAITING)
+        return true; /* hints that come too late are none */
     size_t bytes = 0;
     for (unsigned i = 0; i < r->fields.n; i++)
         bytes += r->fields.at[i].name.n + r->fields.at[i].value.n + 4;

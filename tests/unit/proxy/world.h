@@ -135,6 +135,13 @@ static inline struct peer *client_new(void)
     return peer_new(fd);
 }
 
+/* For clients from now on: the kernel holds little of what they do not take. */
+static inline void small_buffers(void)
+{
+    int little = 16 * 1024;
+    ck_assert_int_eq(setsockopt(front, SOL_SOCKET, SO_SNDBUF, &little, sizeof(little)), 0);
+}
+
 static inline int accept_now(size_t server)
 {
     return accept4(doors[server], NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);

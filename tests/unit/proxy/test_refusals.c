@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT */
+/* What diplex answers by itself, and what it tries before: refused requests, servers that are down, stale connections. */
+#include <sys/resource.h>
+
+#include "world.h"
+
+#define OK_HELLO "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+#define GET_X    "GET /app/x HTTP/1.1\r\nHost: example.org\r\n\r\n"
+#define POST_X   "POST /app/x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
+
+/* diplex's own answer, whole; its head. */
+static const char *answered(struct peer *c, const char *first, bool keeps)
+{
+    char status[64];
+    const char *head = hears_head(c, first);
+    HAS(head, "Server: diplex");
+    HAS(head, "Content-Type: text/plain; charset=utf-8");
+    ck_assert_int_eq(strstr(head, "Connection: close\r\n") == NULL, keeps);
+    (void)snprintf(status, sizeof(status), "%s\n", first + strlen("HTTP/1.1 "));
+    hears(c, status);
+    UNTIL((peer_pull(c), strstr(c->got.p, "request id: ")) != NULL || c->ended);
+    char *id = strstr(c->got.p, "request id: ");
+    ck_assert_ptr_nonnull(id);
+    UNTIL(peer_has(c, (size_t)(id - c->got.p) + 12 + 32 + 1));
+    peer_drop(c, (size_t)(strstr(c->got.p, "request id: ") - c->got.p) + 12 + 32 + 1);
+    if (!keeps)
+        hears_end(c);
+    return head;
+}
+
+static void works(struct peer *c, struct peer *s)
+{
+    say(c, GET_X);
+    (void)hears_head(s, "GET /app/x HTTP/1.1");
+    say(s, OK_HELLO);
+    (void)hears_head(c, "HTTP/1.1 200 OK");
+    hears(c, "hello");
+}
+
+START_TEST(no_route)
+{
+    world_make("asgi", 1, "", "");
+    struct peer *c = client_new();
+    say(c, "GET /application HTTP/1.1\r\nHost: a\r\n\r\n");
+    (void)answered(c, "HTTP/1.1 404 Not Found", true);
+    say(c, "POST /other HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
+    (void)answered(c, "HTTP/1.1 404 Not Found", false); /* its body was not read */
+    server_untouched(0);
+    world_end("no_route no_route");
+}
+END_TEST
+
+START_TEST(rules_that_are_broken)
+{
+    static const struct {
+        const char *request, *answer;
+    } rows[] = {
+        {"GET /app/ HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request"}, /* no Host */
+        {"GET /app/ HTTP/1.1\r\nHost : a\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+        {"GET /app/%zz HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+        {"GET /app/ HTTP/2.0\r\nHost: a\r\n\r\n", "HTTP/1.1 505 HTTP Version Not Supported"},
+        {"POST /app/ HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+         "HTTP/1.1 400 Bad Request"},
+        {"POST /app/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+         "HTTP/1.1 501 Not Implemented"},
+    };
+    world_make("wsgi", 1, "", "log: {access: off}\n");
+    for (size_t i = 0; i < DX_COUNT(rows); i++) {
+        struct peer *c = client_new();
+        say(c, rows[i].request);
+        const char *head = hears_head(c, rows[i].answer);
+        HAS(head, "Connection: close");
+        peer_close(c);
+    }
+    server_untouched(0);
+    world_end("");
+}
+END_TEST
+
+START_TEST(too_much_of_a_head)
+{
+    static char long_path[600], many[4000];
+    memset(long_path, 'x', sizeof(long_path) - 1);
+    for (int i = 0; i < 200; i++)
+        memcpy(many + (size_t)i * 6, "a: b\r\n", 6);
+    world_make("wsgi", 1, "", "limits: {url: 500, header_count: 50, header_size: 4KB}\n");
+    struct peer *c = client_new(), *d = client_new(), *e = client_new();
+    say(c, "GET /app/"), say(c, long_path), say(c, " HTTP/1.1\r\nHost: a\r\n\r\n");
+    (void)hears_head(c, "HTTP/1.1 414 URI Too Long");
+    peer_close(c);
+    say(d, "GET /app/ HTTP/1.1\r\n"), say(d, many);
+    (void)hears_head(d, "HTTP/1.1 431 Request Header Fields Too Large");
+    peer_close(d);
+    say(e, "GET /app/ HTTP/1.1\r\nX: ");
+    for (int i = 0; i < 10; i++)
+        say(e, long_path);
+    (void)hears_head(e, "HTTP/1.1 431 Request Header Fields Too Large");
+    world_end("bad_request bad_request bad_request");
+}
+END_TEST
+
+START_TEST(too_much_of_a_body)
+{
+    world_make("wsgi", 1, "", "limits: {body: 10}\n");
+    struct peer *c = client_new(), *d = client_new();
+    say(c, "POST /app/ HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n");
+    (void)hears_head(c, "HTTP/1.1 413 Content Too Large"); /* before a byte of it */
+    say(c, "hello world"); /* the client sends it all the same and is not reset */
+    peer_close(c);
+    say(d, "POST /app/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n12345678\r\n");
+    server_untouched(0);
+    say(d, "3\r\n9ab\r\n");
+    (void)hears_head(d, "HTTP/1.1 413 Content Too Large");
+    server_untouched(0);
+    peer_close(d);
+    UNTIL(dx_proxy_clients(proxy) == 0);
+    struct peer *e = client_new();
+    say(e, "POST /app/ HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n0123456789");
+    struct peer *s = server_accept(0);
+    (void)hears_head(s, "POST /app/ HTTP/1.1");
+    hears(s, "0123456789");
+    say(s, OK_HELLO);
+    (void)hears_head(e, "HTTP/1.1 200 OK");
+    world_end("body_too_large body_too_large ok");
+}
+END_TEST
+
+START_TEST(too_much_of_a_streamed_body)
+{
+    world_make("asgi", 1, "", "limits: {body: 10}\n");
+    struct peer *c = client_new();
+    say(c, "POST /app/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n12345678\r\n");
+    struct peer *s = server_accept(0);
+    (void)hears_head(s, "POST /app/ HTTP/1.1");
+    hears(s, "8\r\n12345678\r\n");
+    say(c, "3\r\n9ab\r\n");
+    (void)hears_head(c, "HTTP/1.1 413 Content Too Large");
+    hears_end(s); /* in the middle of its request: it is not taken for a whole one */
+    world_end("body_too_large");
+}
+END_TEST
+
+START_TEST(a_websocket_on_a_wsgi_pool)
+{
+    world_make("wsgi", 1, "", "");
+    struct peer *c = client_new();
+    say(c, "GET /app/ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
+    (void)hears_head(c, "HTTP/1.1 501 Not Implemented");
+    server_untouched(0);
+    world_end("upgrade_refused");
+}
+END_TEST
+
+START_TEST(a_body_that_cannot_be_kept)
+{
+    struct rlimit little = {5000, 5000}, before;
+    static char body[20000];
+    memset(body, 'x', sizeof(body) - 1);
+    world_make("wsgi", 1, "", "buffer: {memory: 4KB, path: /tmp}\n");
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+    little.rlim_max = before.rlim_max;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &little), 0);
+    struct peer *c = client_new();
+    say(c, "POST /app/ HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
+    say(c, body);
+    (void)hears_head(c, "HTTP/1.1 507 Insufficient Storage");
+    server_untouched(0);
+    world_end("spool_failed");
+}
+END_TEST
+
+/* --- servers --- */
+
+START_TEST(nobody_is_up)
+{
+    world_make("asgi", 2, "", "");
+    server_state(0, DX_SERVER_DOWN);
+    server_state(1, DX_SERVER_DOWN);
+    struct peer *c = client_new();
+    say(c, GET_X);
+    HAS(answered(c, "HTTP/1.1 503 Service Unavailable", true), "Retry-After: 5");
+    server_state(1, DX_SERVER_UP); /* the client's connection goes on */
+    say(c, GET_X);
+    struct peer *s = server_accept(1);
+    (void)hears_head(s, "GET /app/x HTTP/1.1");
+    say(s, OK_HELLO);
+    (void)hears_head(c, "HTTP/1.1 200 OK");
+    world_end("pool_down ok");
+}
+END_TEST
+
+START_TEST(a_refused_one_is_followed_by_another)
+{
+    world_make("wsgi", 2, "", "");
+    server_dies(0);
+    for (int i = 0; i < 2; i++) { /* round robin: one of the two begins at the dead one */
+        struct peer *c = client_new();
+        say(c, POST_X);
+        struct peer *s = server_accept(1);
+        (void)hears_head(s, "POST /app/x HTTP/1.1");
+        hears(s, "abc");
+        say(s, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello");
+        (void)hears_head(c, "HTTP/1.1 200 OK");
+        hears(c, "hello");
+    }
+    ck_assert_uint_eq(dx_board_cell_sum(board, places[0].id).connect_failures, 1);
+    ck_assert_uint_eq(dx_board_cell_sum(board, places[1].id).connect_failures, 0);
+    world_end("ok ok");
+}
+END_TEST
+
+START_TEST(all_are_refused)
+{
+    world_make("wsgi", 3, "", "");
+    for (size_t i = 0; i < 3; i++)
+        server_dies(i);
+    struct peer *c = client_new();
+    say(c, GET_X);
+    (void)answered(c, "HTTP/1.1 502 Bad Gateway", true);
+    for (size_t i = 0; i < 3; i++)
+        ck_assert_uint_eq(dx_board_cell_sum(board, places[i].id).connect_failures, 1);
+    world_end("connect_failed");
+}
+END_TEST
+
+START_TEST(closed_without_an_answer)
+{
+    world_make("asgi", 2, "", "");
+    struct peer *c = client_new();
+    say(c, GET_X);
+    struct peer *s = server_accept(0);
+    (void)hears_head(s, "GET /app/x HTTP/1.1");
+    peer_close(s);
+    (void)answered(c, "HTTP/1.1 502 Bad Gateway", true); /* a fresh one is no excuse to ask twice */
+    server_untouched(1);
+    ck_assert_uint_eq(dx_board_cell_sum(board, places[0].id).resets, 1);
+    world_end("server_closed");
+}
+END_TEST
+
+START_TEST(a_stale_connection_and_a_get)
+{
+    world_make("asgi", 1, "", "");
+    struct peer *c = client_new();
+    say(c, GET_X);
+    struct peer *s = server_accept(0);
+    (void)hears_head(s, "GET /app/x HTTP/1.1");
+    say(s, OK_HELLO);
+    (void)hears_head(c, "HTTP/1.1 200 OK");
+    hears(c, "hello");
+    say(c, GET_X);
+    (void)hears_head(s, "GET /app/x HTTP/1.1");
+    peer_close(s); /* its idle time was over while the request was on its way */
+    struct peer *fresh = server_accept(0);
+    (void)hears_head(fresh, "GET /app/x HTTP/1.1");
+    say(fresh, OK_HELLO);
+    (void)hears_head(c, "HTTP/1.1 200 OK");
+    hears(c, "hello");
+    ck_assert_uint_eq(counted(DX_COUNTER_RETRIES), 1);
+    ck_assert_uint_eq(dx_board_cell_sum(board, places[0].id).resets, 0); /* no sign of illness */
+    works(c, fresh);
+    world_end("ok ok ok");
+}
+END_TEST
+
+START_TEST(a_stale_connection_is_retried_once)
+{
+    world_make("asgi", 1, "", "");
+    struct peer *c = client_new();
+    say(c, GET_X);
+    struct peer *s = server_accept(0);
+    (void)hears_head(s, "GET /app/x HTTP/1.1");
+    say(s, OK_HELLO);
+    (void)hears_head(c, "HTTP/1.1 200 OK");
+    hears(c, "hello");
+    say(c, GET_X);
+    (void)hears_head(s, "GET /app/x HTTP/1.1");
+    peer_reset(s);
+    s = server_accept(0);
+    (void)hears_head(s, "GET /app/x HTTP/1.1");
+    peer_close(s);
+    (void)answered(c, "HTTP/1.1 502 Bad Gateway", true);
+    world_end("ok server_closed");
+}
+END_TEST
+
+START_TEST(a_stale_connection_and_a_post)
+{
+    world_make("wsgi", 1, "", "");
+    struct peer *c = client_new();
+    say(c, GET_X);
+    struct peer *s = server_accept(0);
+    (void)hears_head(s, "GET /app/x HTTP/1.1");
+    say(s, OK_HELLO);
+    (void)hears_head(c, "HTTP/1.1 200 OK");
+    hears(c, "hello");
+    say(c, POST_X);
+    (void)hears_head(s, "POST /app/x HTTP/1.1");
+    hears(s, "abc");
+    peer_close(s); /* who knows what it did with it */
+    (void)answered(c, "HTTP/1.1 502 Bad Gateway", true);
+    server_untouched(0);
+    ck_assert_uint_eq(counted(DX_COUNTER_RETRIES), 0);
+    world_end("ok server_closed");
+}
+END_TEST
+
+START_TEST(an_idle_connection_that_was_closed_is_not_used)
+{
+    world_make("wsgi", 1, "", "");
+    struct peer *c = client_new();
+    say(c, GET_X);
+    struct peer *s = server_accept(0);
+    (void)hears_head(s, "GET /app/x HTTP/1.1");
+    say(s, OK_HELLO);
+    (void)hears_head(c, "HTTP/1.1 200 OK");
+    hears(c, "hello");
+    peer_close(s);
+    UNTIL(dx_board_cell_sum(board, places[0].id).connections == 0);
+    say(c, POST_X);
+    s = server_accept(0);
+    (void)hears_head(s, "POST /app/x HTTP/1.1");
+    hears(s, "abc");
+    say(s, OK_HELLO);
+    (void)hears_head(c, "HTTP/1.1 200 OK");
+    world_end("ok ok");
+}
+END_TEST
+
+START_TEST(answers_that_break_the_rules)
+{
+    static const char *const answers[] = {
+        "SSH-2.0-OpenSSH_9.2\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nX: \x01\r\n\r\n",
+    };
+    world_make("asgi", 1, "", "");
+    for (size_t i = 0; i < DX_COUNT(answers); i++) {
+        struct peer *c = client_new();
+        say(c, GET_X);
+        struct peer *s = server_accept(0);
+        (void)hears_head(s, "GET /app/x HTTP/1.1");
+        say(s, answers[i]);
+        (void)answered(c, "HTTP/1.1 502 Bad Gateway", true);
+        UNTIL((peer_pull(s), s->ended));
+    }
+    world_end("bad_answer bad_answer bad_answer bad_answer");
+}
+END_TEST
+
+START_TEST(a_head_that_is_cut)
+{
+    world_make("asgi", 1, "", "");
+    struct peer *c = client_new();
+    say(c, GET_X);
+    struct peer *s = server_accept(0);
+    (void)hears_head(s, "GET /app/x HTTP/1.1");
+    say(s, "HTTP/1.1 200 OK\r\nContent-Le");
+    peer_close(s);
+    (void)answered(c, "HTTP/1.1 502 Bad Gateway", true);
+    world_end("bad_answer");
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *tests[] = {
+        no_route,
+        rules_that_are_broken,
+        too_much_of_a_head,
+        too_much_of_a_body,
+        too_much_of_a_streamed_body,
+        a_websocket_on_a_wsgi_pool,
+        a_body_that_cannot_be_kept,
+        nobody_is_up,
+        a_refused_one_is_followed_by_another,
+        all_are_refused,
+        closed_without_an_answer,
+        a_stale_connection_and_a_get,
+        a_stale_connection_is_retried_once,
+        a_stale_connection_and_a_post,
+        an_idle_connection_that_was_closed_is_not_used,
+        answers_that_break_the_rules,
+        a_head_that_is_cut,
+    };
+    return run_tests("refusals", tests, DX_COUNT(tests));
+}
