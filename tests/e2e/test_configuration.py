@@ -52,8 +52,7 @@ def test_every_form_serves(diplex, gunicorn, uvicorn, form):
 
 def test_anchors_merges_and_x_keys(diplex, gunicorn, uvicorn):
     site = diplex(
-        'listen: "@LISTEN@"\n'
-        'admin: off\n'
+        'listen: "@LISTEN@"\nadmin: off\n'
         'x-common: &common\n'
         '  balance: random\n'
         '  limits: {body: 1KB}\n'
@@ -74,7 +73,7 @@ def test_variables_with_defaults_and_dollars(diplex, scripted):
 
     server = scripted(script)
     text = (
-        'listen: ${DIPLEX_TEST_LISTEN:-@LISTEN@}\n'
+        'listen: ${DIPLEX_TEST_LISTEN:-@LISTEN@}\nadmin: off\n'
         'pools:\n  app: {kind: "${DIPLEX_TEST_KIND:-asgi}", servers: ["127.0.0.1:${DIPLEX_TEST_PORT}"]}\n'
         'routes:\n  - {path: /$$x/, pool: app}\n'
     )

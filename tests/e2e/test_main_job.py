@@ -102,7 +102,7 @@ def test_servers_on_unix_sockets(diplex, gunicorn, uvicorn, worker_class, http):
 
 def test_the_three_line_form(diplex, gunicorn, uvicorn):
     site = diplex(
-        'listen: "@LISTEN@"\n'
+        'listen: "@LISTEN@"\nadmin: off\n'
         'routes:\n'
         f'  /async/: asgi://{uvicorn().address}\n'
         f'  /:       wsgi://{gunicorn(workers=2).address}\n'

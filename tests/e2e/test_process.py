@@ -214,7 +214,7 @@ def test_a_missing_file(directory):
 
 def test_variables(diplex, scripted):
     server = scripted(keep_answering)
-    text = 'listen: ${FRONT:?say where}\nroutes:\n  /: ${KIND:-asgi}://${SERVER}\n'
+    text = 'listen: ${FRONT:?say where}\nadmin: off\nroutes:\n  /: ${KIND:-asgi}://${SERVER}\n'
     site = diplex(text, environment={'SERVER': server.address}, start=False)
     site.environment['FRONT'] = site.listen
     site.start()
