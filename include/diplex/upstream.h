@@ -26,6 +26,8 @@ void dx_upstream_close_idle(struct dx_upstream *u);
 struct dx_pool *dx_upstream_pool(struct dx_upstream *u, uint32_t board_pool, const struct dx_pool_config *settings) DX_CHECKED;
 /* The pool left the configuration: its idle connections are closed, running ones finish. */
 void dx_upstream_forget_pool(struct dx_upstream *u, uint32_t board_pool);
+/* Another number each time the pool is forgotten. Its place on the board may then be another pool's: who took it before must not pick. */
+uint32_t dx_pool_epoch(const struct dx_pool *p);
 
 /* --- choosing --- */
 

@@ -197,18 +197,28 @@ static void went_to(struct exchange *x, struct dx_server *s)
 static enum state nobody_left(struct exchange *x)
 {
     if (x->tried.n == 0)
-        return exchange_answer(x, OUTCOME_POOL_DOWN, NULL);
+        return exchange_answer(x, OUTCOME_POOL_DOWN, x->reason);
     return exchange_answer(x, x->connect_outcome, x->reason);
+}
+
+/* A request may outlive its pool: a reload took the pool away while the body was read. */
+static struct dx_server *pick_server(struct exchange *x)
+{
+    const struct view_pool *at = &x->view->pools[x->route->pool];
+
+    if (dx_pool_epoch(at->pool) == at->epoch)
+        return dx_pool_pick(at->pool, &x->tried);
+    x->reason = "the pool has left the configuration";
+    return NULL;
 }
 
 static enum state step_pick(struct exchange *x)
 {
-    struct dx_pool *pool = x->view->pools[x->route->pool];
     uint64_t now = dx_loop_now_us(x->proxy->loop);
 
     if (x->picked_us == 0)
         x->queued_us = x->picked_us = now;
-    struct dx_server *s = dx_pool_pick(pool, &x->tried);
+    struct dx_server *s = pick_server(x);
     if (s == NULL)
         return nobody_left(x);
     x->connection = x->fresh_only ? NULL : dx_server_reuse(s, &x->user);

@@ -35,7 +35,10 @@ struct dx_snapshot {
 struct view {
     struct dx_snapshot *snapshot;
     unsigned refs; /* the proxy's own and one per exchange */
-    struct dx_pool **pools;
+    struct view_pool {
+        struct dx_pool *pool;
+        uint32_t epoch; /* of the pool when the view was made */
+    } *pools;           /* beside config->pools */
 };
 void view_unref(struct view **v);
 

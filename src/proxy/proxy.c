@@ -31,13 +31,14 @@ static struct view *view_new(struct dx_proxy *p, struct dx_snapshot *s)
         return NULL;
     v->refs = 1;
     v->snapshot = dx_snapshot_ref(s);
-    v->pools = calloc(s->config->pools_n, sizeof(struct dx_pool *));
+    v->pools = calloc(s->config->pools_n, sizeof(*v->pools));
     for (unsigned i = 0; v->pools != NULL && i < s->config->pools_n; i++) {
-        v->pools[i] = dx_upstream_pool(p->upstream, s->board_pools[i], &s->config->pools[i]);
-        if (v->pools[i] == NULL) {
+        struct dx_pool *pool = dx_upstream_pool(p->upstream, s->board_pools[i], &s->config->pools[i]);
+        if (pool == NULL) {
             view_unref(&v);
             return NULL;
         }
+        v->pools[i] = (struct view_pool){.pool = pool, .epoch = dx_pool_epoch(pool)};
     }
     if (v->pools == NULL)
         view_unref(&v);

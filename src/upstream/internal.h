@@ -25,6 +25,7 @@ struct dx_upstream {
 struct dx_pool {
     uint32_t magic;
     uint32_t board_pool, version;
+    uint32_t epoch; /* counts how often the pool has left the configuration */
     struct dx_upstream *upstream;
     enum dx_balance balance;
     uint64_t idle_ms;

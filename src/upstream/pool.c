@@ -126,9 +126,13 @@ static void pool_empty(struct dx_pool *p)
 void dx_upstream_forget_pool(struct dx_upstream *u, uint32_t board_pool)
 {
     struct dx_pool *p = u->pools[board_pool];
-    if (p != NULL)
-        pool_empty(p);
+    if (p == NULL)
+        return;
+    p->epoch++;
+    pool_empty(p);
 }
+
+uint32_t dx_pool_epoch(const struct dx_pool *p) { return p->epoch; }
 
 void dx_upstream_close_idle(struct dx_upstream *u)
 {

@@ -70,6 +70,32 @@ def test_a_running_upload_lives_on(diplex, gunicorn, uvicorn):
         assert client.response('POST').json()['size'] == 6
 
 
+def test_a_request_of_a_pool_that_is_gone_never_goes_to_another(diplex, scripted):
+    """Its body is still coming while two reloads take its pool away and give the pool's place to a new one."""
+    servers = {name: scripted(say(name.encode())) for name in ('first', 'second', 'third')}
+
+    def config(*names):
+        pools = {name: {'kind': 'wsgi', 'servers': [servers[name].address]} for name in names}
+        return {'pools': pools, 'routes': {'/': names[0]}}
+
+    site = diplex(config('first'))
+    with site.client() as client:
+        client.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc')
+        time.sleep(0.1)
+        site.reload(config('second'))
+        site.wait_event('reloaded')
+        site.reload(config('second', 'third'))
+        site.wait_event('reloaded', count=2)
+        client.send('def')
+        assert client.response('POST').status == 503
+    entry = site.wait_access(1)[0]
+    assert (entry['outcome'], entry['pool'], entry['reason']) == (
+        'pool_down', 'first', 'the pool has left the configuration',
+    )  # fmt: skip
+    assert [server.requests for server in servers.values()] == [[], [], []]
+    assert site.get('/').body == b'second'
+
+
 def test_connections_of_a_pool_that_did_not_change_are_kept(diplex, scripted):
     kept, other = scripted(say(b'kept')), scripted(say(b'other'))
     config = {
