@@ -88,6 +88,10 @@ COLUMNS = (
 )
 
 
+class Trouble(Exception):
+    """Something that was started did not do its part; said on one line or with its output."""
+
+
 class Bench:
     def __init__(self, options: argparse.Namespace, directory: pathlib.Path):
         self.options = options
@@ -116,7 +120,7 @@ class Bench:
                 wait_for_answer(proxy, peer, site.port, path)
             yield proxy, site.port
             if not proxy.running():
-                raise RuntimeError(f'{peer.name} died:\n{proxy.output()}')
+                raise Trouble(f'{peer.name} died:\n{proxy.output()}')
 
     def load(self, work: Work, port: int, seconds: float) -> dict:
         """What wrk saw. It takes whole seconds only, so it is interrupted when its time is over."""
@@ -132,7 +136,7 @@ class Bench:
             for line in wrk.output().splitlines():
                 if line.startswith('DONE '):
                     return json.loads(line[5:])
-            raise RuntimeError(f'wrk failed:\n{wrk.output()}')
+            raise Trouble(f'wrk failed:\n{wrk.output()}')
 
     def measure(self, peer: Peer, work: Work) -> Sample:
         with self.started(peer, work) as (proxy, port):
@@ -168,14 +172,14 @@ def wait_until(ready, what: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while not ready():
         if time.monotonic() > deadline:
-            raise RuntimeError(f'gave up waiting until {what}')
+            raise Trouble(f'gave up waiting until {what}')
         time.sleep(0.02)
 
 
 def wait_for_answer(proxy: Program, peer: Peer, port: int, path: str) -> None:
     def ready() -> bool:
         if not proxy.running():
-            raise RuntimeError(f'{peer.name} did not start:\n{proxy.output()}')
+            raise Trouble(f'{peer.name} did not start:\n{proxy.output()}')
         connection = http.client.HTTPConnection('127.0.0.1', port, timeout=2)
         with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
             connection.request('GET', path, headers={'Connection': 'close'})
@@ -315,10 +319,14 @@ def main() -> int:
                           'workers': options.workers, 'calls': options.calls}, 'works': {}}
     print(', '.join(f'{key} {value}' for key, value in report['machine'].items()))
     print('; '.join(report['peers'].values()))
-    with tempfile.TemporaryDirectory(prefix='diplex-bench-') as directory, contextlib.ExitStack() as stack:
-        bench = Bench(options, pathlib.Path(directory))
-        bench.begin_origins(stack, options.works)
-        run(bench, report)
+    try:
+        with tempfile.TemporaryDirectory(prefix='diplex-bench-') as directory, contextlib.ExitStack() as stack:
+            bench = Bench(options, pathlib.Path(directory))
+            bench.begin_origins(stack, options.works)
+            run(bench, report)
+    except Trouble as trouble:
+        print(f'error: {trouble}', file=sys.stderr)
+        return 1
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + '\n')
     return 0
