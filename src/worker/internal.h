@@ -10,7 +10,8 @@
 #include "diplex/proxy.h"
 
 #define WORKER_MAGIC  0x574f524bu
-#define LISTENERS_MAX 64 /* addresses a worker listens on */
+#define LISTENERS_MAX 64                  /* addresses a worker listens on */
+#define PLACES_MAX    (LISTENERS_MAX * 2) /* on a reload the new ones are there before the old ones go */
 
 struct listener {
     struct worker *worker;
@@ -39,7 +40,7 @@ struct worker {
     pthread_t thread;
     struct dx_loop *loop;
     struct dx_proxy *proxy;
-    struct listener listeners[LISTENERS_MAX];
+    struct listener listeners[PLACES_MAX];
     struct dx_timer leave; /* stopping: look whether everybody has gone */
     bool stopping;
 

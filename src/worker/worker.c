@@ -65,7 +65,7 @@ static void stop_listening(struct listener *l)
 
 static struct listener *find_listener(struct worker *w, const char *text)
 {
-    for (unsigned i = 0; i < LISTENERS_MAX; i++)
+    for (unsigned i = 0; i < PLACES_MAX; i++)
         if (strcmp(w->listeners[i].text, text) == 0)
             return &w->listeners[i];
     return NULL;
@@ -73,12 +73,12 @@ static struct listener *find_listener(struct worker *w, const char *text)
 
 static bool follow_listeners(struct worker *w, const struct orders *o)
 {
-    for (unsigned i = 0; i < LISTENERS_MAX; i++)
+    for (unsigned i = 0; i < PLACES_MAX; i++)
         w->listeners[i].wanted = false;
     for (unsigned i = 0; i < o->listen_n; i++) {
         struct listener *l = find_listener(w, o->listen[i].text);
         if (l == NULL) {
-            l = find_listener(w, ""); /* a free place: there are as many as orders may name */
+            l = find_listener(w, ""); /* a free place: there are enough for two configurations */
             DX_ASSERT(l != NULL);
             l->worker = w;
             l->fd = o->listen[i].fd;
@@ -90,7 +90,7 @@ static bool follow_listeners(struct worker *w, const struct orders *o)
         }
         l->wanted = true;
     }
-    for (unsigned i = 0; i < LISTENERS_MAX; i++)
+    for (unsigned i = 0; i < PLACES_MAX; i++)
         if (w->listeners[i].text[0] != '\0' && !w->listeners[i].wanted)
             stop_listening(&w->listeners[i]);
     return true;
@@ -118,7 +118,7 @@ static void begin_stop(struct worker *w)
     if (w->stopping)
         return;
     w->stopping = true;
-    for (unsigned i = 0; i < LISTENERS_MAX; i++)
+    for (unsigned i = 0; i < PLACES_MAX; i++)
         if (w->listeners[i].text[0] != '\0')
             stop_listening(&w->listeners[i]);
     dx_proxy_stop(w->proxy);
