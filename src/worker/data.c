@@ -284,6 +284,7 @@ static void on_letter(struct data *d, struct dx_letter *l)
         d->board = dx_board_map(l->fd, &err);
         if (d->board == NULL) {
             dx_log(DX_LOG_ERROR, "no_board", DX_KS("reason", err.text));
+            d->exit_code = 1;
             dx_loop_stop(d->loop);
         }
         break;
@@ -335,10 +336,10 @@ static void on_letters(struct dx_watch *w, unsigned what)
 }
 
 /* Signals are control's business: a terminal's Ctrl-C or a service manager's SIGTERM reaches the whole group,
- * and control decides. */
+ * and control decides. A spool beyond the limit of a file's size is an error like a full disk. */
 static void leave_signals_to_control(void)
 {
-    static const int ours[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2};
+    static const int ours[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2, SIGXFSZ};
     for (size_t i = 0; i < DX_COUNT(ours); i++)
         signal(ours[i], SIG_IGN);
 }
