@@ -39,6 +39,7 @@ static int open_door(char text[DX_ADDRESS_TEXT], struct dx_address *bound)
 
 static void data_start(void)
 {
+    (void)fflush(NULL);
     data = fork();
     ck_assert_int_ge(data, 0);
     if (data > 0)
@@ -46,7 +47,7 @@ static void data_start(void)
     close(letters[0]);
     if (dup2(said[1], STDOUT_FILENO) < 0 || dup2(complained[1], STDERR_FILENO) < 0)
         _exit(99);
-    _exit(dx_data_run(letters[1]));
+    exit(dx_data_run(letters[1]));
 }
 
 static void setup(void)
