@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Lines in batches: whole and in order, dropped and never waited for when nobody reads, ended in bounded time. */
+/* Lines in batches: whole and in order, dropped and never waited for when nobody reads, ended in bounded
+ * time. */
 #include "diplex/journal.h"
 
 #include <check.h>

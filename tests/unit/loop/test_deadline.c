@@ -63,7 +63,10 @@ static void on_due(struct dx_deadline *d)
         dx_loop_stop(loop);
 }
 
-#define ALARM {.deadline = {.on_due = on_due}}
+#define ALARM                           \
+    {                                   \
+        .deadline = {.on_due = on_due } \
+    }
 
 START_TEST(they_come_in_the_order_of_their_time)
 {

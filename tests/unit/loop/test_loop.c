@@ -230,7 +230,8 @@ static void run_job(struct dx_task *t)
 
 START_TEST(a_task_runs_once_for_each_time_it_is_put_in)
 {
-    struct job once = {.task = {.run = run_job}, .wanted = 1}, thrice = {.task = {.run = run_job}, .wanted = 3};
+    struct job once = {.task = {.run = run_job}, .wanted = 1},
+               thrice = {.task = {.run = run_job}, .wanted = 3};
     dx_loop_again(loop, &once.task);
     dx_loop_again(loop, &once.task);
     dx_loop_again(loop, &thrice.task);

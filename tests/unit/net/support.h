@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of sockets share: a folder that goes away, listeners, and a loop run until something is so. */
+/* What the tests of sockets share: a folder that goes away, listeners, and a loop run until something is so.
+ */
 #ifndef DIPLEX_TEST_NET_SUPPORT_H
 #define DIPLEX_TEST_NET_SUPPORT_H
 

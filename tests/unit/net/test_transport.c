@@ -69,10 +69,7 @@ static void teardown(void)
     folder_remove();
 }
 
-static void put(const char *text)
-{
-    ck_assert(dx_fd_write_all(theirs, dx_slice_str(text)));
-}
+static void put(const char *text) { ck_assert(dx_fd_write_all(theirs, dx_slice_str(text))); }
 
 /* --- reading --- */
 

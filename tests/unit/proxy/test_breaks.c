@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Conversations that break: answers that are cut, clients that leave, answers that come early, a worker that stops. */
+/* Conversations that break: answers that are cut, clients that leave, answers that come early, a worker that
+ * stops. */
 #include "world.h"
 
 #define OK_HELLO "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The same conversations with every byte on its own, and with very many: what is said must not depend on how it was
- * cut, and blocks of every size must hold what they have to.
+ * The same conversations with every byte on its own, and with very many: what is said must not depend on how
+ * it was cut, and blocks of every size must hold what they have to.
  */
 #include "world.h"
 
@@ -21,15 +21,17 @@ static const struct {
 } rows[] = {
     {"asgi", "GET /app/%7Ex?y=1 HTTP/1.1\r\nHost: example.org\r\nAccept: */*\r\n\r\n",
      "GET /app/%7Ex?y=1 HTTP/1.1", "", OK_HELLO, "hello"},
-    {"wsgi", "POST /app/ HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nworld", "POST /app/ HTTP/1.1", "world",
-     OK_HELLO, "hello"},
+    {"wsgi", "POST /app/ HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nworld", "POST /app/ HTTP/1.1",
+     "world", OK_HELLO, "hello"},
     {"asgi", "PUT /app/ HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nworld", "PUT /app/ HTTP/1.1", "world",
      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;x\r\nh\r\n0\r\nX-A: b\r\n\r\n",
      "1\r\nh\r\n0\r\nX-A: b\r\n\r\n"},
-    {"wsgi", "POST /app/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-             "5;ext=1\r\nworld\r\n2\r\n!!\r\n0\r\nX-Sum: 1\r\n\r\n",
+    {"wsgi",
+     "POST /app/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+     "5;ext=1\r\nworld\r\n2\r\n!!\r\n0\r\nX-Sum: 1\r\n\r\n",
      "POST /app/ HTTP/1.1", "world!!", "HTTP/1.1 100 Continue\r\n\r\n" OK_HELLO, "hello"},
-    {"asgi", "POST /app/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nw\r\n0\r\nX-Sum: 1\r\n\r\n",
+    {"asgi",
+     "POST /app/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nw\r\n0\r\nX-Sum: 1\r\n\r\n",
      "POST /app/ HTTP/1.1", "1\r\nw\r\n0\r\nX-Sum: 1\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n", ""},
     {"wsgi", "HEAD /app/ HTTP/1.0\r\nHost: a\r\n\r\n", "HEAD /app/ HTTP/1.1", "",
      "HTTP/1.1 200 OK\r\nContent-Length: 77\r\n\r\n", ""},
@@ -58,15 +60,16 @@ END_TEST
 
 START_TEST(refusals_byte_by_byte)
 {
-    static const char *const requests[] = {"GET /app/ HTTP/1.1\r\nHost: a\r\nX : y\r\n", "\r\nGET  / HTTP/1.1\r\n",
-                                           "GET /app/ HTTP/3.0\r\n", "GET /app/ HTTP/1.1\r\n\n"};
+    static const char *const requests[] = {"GET /app/ HTTP/1.1\r\nHost: a\r\nX : y\r\n",
+                                           "\r\nGET  / HTTP/1.1\r\n", "GET /app/ HTTP/3.0\r\n",
+                                           "GET /app/ HTTP/1.1\r\n\n"};
     world_make("asgi", 1, "", "");
     for (size_t i = 0; i < DX_COUNT(requests); i++) {
         struct peer *c = client_new();
         trickle(c, requests[i]);
         const char *head = head_of(c);
-        ck_assert_msg(strncmp(head, "HTTP/1.1 400 ", 13) == 0 || strncmp(head, "HTTP/1.1 505 ", 13) == 0, "%s",
-                      head);
+        ck_assert_msg(strncmp(head, "HTTP/1.1 400 ", 13) == 0 || strncmp(head, "HTTP/1.1 505 ", 13) == 0,
+                      "%s", head);
         peer_close(c);
     }
     world_end("bad_request bad_request bad_request bad_request");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* docs/life-of-a-request.md shows the tables of states and outcomes as they are in the code, between marks. */
+/* docs/life-of-a-request.md shows the tables of states and outcomes as they are in the code, between marks.
+ */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What diplex answers by itself, and what it tries before: refused requests, servers that are down, stale connections. */
+/* What diplex answers by itself, and what it tries before: refused requests, servers that are down, stale
+ * connections. */
 #include <sys/resource.h>
 
 #include "world.h"
@@ -204,8 +205,8 @@ START_TEST(a_refused_one_is_followed_by_another)
         (void)hears_head(c, "HTTP/1.1 200 OK");
         hears(c, "hello");
     }
-    ck_assert_uint_eq(dx_board_cell_sum(board, places[0].id).connect_failures, 1);
-    ck_assert_uint_eq(dx_board_cell_sum(board, places[1].id).connect_failures, 0);
+    ck_assert_uint_eq(connect_failures(0), 1);
+    ck_assert_uint_eq(connect_failures(1), 0);
     world_end("ok ok");
 }
 END_TEST
@@ -219,7 +220,7 @@ START_TEST(all_are_refused)
     say(c, GET_X);
     (void)answered(c, "HTTP/1.1 502 Bad Gateway", true);
     for (size_t i = 0; i < 3; i++)
-        ck_assert_uint_eq(dx_board_cell_sum(board, places[i].id).connect_failures, 1);
+        ck_assert_uint_eq(connect_failures(i), 1);
     world_end("connect_failed");
 }
 END_TEST
@@ -234,7 +235,7 @@ START_TEST(closed_without_an_answer)
     peer_close(s);
     (void)answered(c, "HTTP/1.1 502 Bad Gateway", true); /* a fresh one is no excuse to ask twice */
     server_untouched(1);
-    ck_assert_uint_eq(dx_board_cell_sum(board, places[0].id).resets, 1);
+    ck_assert_uint_eq(resets(0), 1);
     world_end("server_closed");
 }
 END_TEST
@@ -258,7 +259,7 @@ START_TEST(a_stale_connection_and_a_get)
     (void)hears_head(c, "HTTP/1.1 200 OK");
     hears(c, "hello");
     ck_assert_uint_eq(counted(DX_COUNTER_RETRIES), 1);
-    ck_assert_uint_eq(dx_board_cell_sum(board, places[0].id).resets, 0); /* no sign of illness */
+    ck_assert_uint_eq(resets(0), 0); /* no sign of illness */
     works(c, fresh);
     world_end("ok ok ok");
 }
@@ -317,7 +318,7 @@ START_TEST(an_idle_connection_that_was_closed_is_not_used)
     (void)hears_head(c, "HTTP/1.1 200 OK");
     hears(c, "hello");
     peer_close(s);
-    UNTIL(dx_board_cell_sum(board, places[0].id).connections == 0);
+    UNTIL(connections(0) == 0);
     say(c, POST_X);
     s = server_accept(0);
     (void)hears_head(s, "POST /app/x HTTP/1.1");

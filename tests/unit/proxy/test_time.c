@@ -109,7 +109,7 @@ START_TEST(a_server_that_does_not_accept)
     struct peer *c = client_new();
     say(c, GET_X);
     (void)hears_head(c, "HTTP/1.1 504 Gateway Timeout");
-    ck_assert_uint_eq(dx_board_cell_sum(board, places[0].id).connect_failures, 1);
+    ck_assert_uint_eq(connect_failures(0), 1);
     (void)waiting;
     world_end("connect_timeout");
 }
@@ -180,7 +180,7 @@ START_TEST(a_client_that_takes_nothing)
 }
 END_TEST
 
-#define UPGRADE                                                                            \
+#define UPGRADE                                                                        \
     "GET /app/ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" \
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 

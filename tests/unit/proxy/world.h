@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A whole worker without its thread: a proxy on a loop that is stepped turn by turn, a board with one pool, and at both
- * ends plain sockets that the test reads and writes as the client and the servers of a conversation. When it ends,
- * nothing may be left: no client, exchange, block, connection or running request; and the outcomes are those expected.
+ * A whole worker without its thread: a proxy on a loop that is stepped turn by turn, a board with one pool,
+ * and at both ends plain sockets that the test reads and writes as the client and the servers of a
+ * conversation. When it ends, nothing may be left: no client, exchange, block, connection or running request;
+ * and the outcomes are those expected.
  */
 #ifndef DIPLEX_TEST_PROXY_WORLD_H
 #define DIPLEX_TEST_PROXY_WORLD_H
@@ -74,15 +75,15 @@ static inline void peer_pull(struct peer *p)
 }
 
 /* Steps until the condition holds, for at most WAIT_US. */
-#define UNTIL(condition)                                                                         \
-    do {                                                                                         \
-        uint64_t until_us = dx_clock_us() + WAIT_US;                                             \
-        for (unsigned turns = 0; !(condition); turns++) {                                        \
-            ck_assert_msg(dx_clock_us() < until_us, "never: %s", #condition);                    \
-            step();                                                                              \
-            if (turns > 20)                                                                      \
-                usleep(500);                                                                     \
-        }                                                                                        \
+#define UNTIL(condition)                                                      \
+    do {                                                                      \
+        uint64_t until_us = dx_clock_us() + WAIT_US;                          \
+        for (unsigned turns = 0; !(condition); turns++) {                     \
+            ck_assert_msg(dx_clock_us() < until_us, "never: %s", #condition); \
+            step();                                                           \
+            if (turns > 20)                                                   \
+                usleep(500);                                                  \
+        }                                                                     \
     } while (0)
 
 static inline void pass_ms(uint64_t ms)
@@ -268,13 +269,31 @@ static inline const char *hears_head(struct peer *p, const char *first)
 
 static inline uint64_t counted(enum dx_counter c) { return dx_board_counter_sum(board, c); }
 
+static inline uint64_t connect_failures(size_t i)
+{
+    struct dx_board_cell sum = dx_board_cell_sum(board, places[i].id);
+    return sum.connect_failures;
+}
+
+static inline uint64_t resets(size_t i)
+{
+    struct dx_board_cell sum = dx_board_cell_sum(board, places[i].id);
+    return sum.resets;
+}
+
+static inline uint32_t connections(size_t i)
+{
+    struct dx_board_cell sum = dx_board_cell_sum(board, places[i].id);
+    return sum.connections;
+}
+
 static inline void server_state(size_t i, enum dx_server_state state)
 {
     dx_board_server_set(board, places[i].id, state, state == DX_SERVER_DOWN ? DX_WHY_PROBE : DX_WHY_NONE);
 }
 
-/* One pool `app` of a kind behind /app/, `pool` and `top` being more lines of its mapping ("    key: value\n") and of
- * the file ("key: value\n"). */
+/* One pool `app` of a kind behind /app/, `pool` and `top` being more lines of its mapping ("    key:
+ * value\n") and of the file ("key: value\n"). */
 static inline struct dx_snapshot *snapshot_new(const char *kind, const char *pool, const char *top)
 {
     struct dx_text yaml;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Bodies that are kept: in memory, over the boundary at every offset, in the file, and what can go wrong there. */
+/* Bodies that are kept: in memory, over the boundary at every offset, in the file, and what can go wrong
+ * there. */
 #include "diplex/spool.h"
 
 #include <check.h>

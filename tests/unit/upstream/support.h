@@ -60,10 +60,7 @@ static inline struct dx_board_server *server_add(const char *address, unsigned w
     return s;
 }
 
-static inline void publish(void)
-{
-    ck_assert(dx_board_pool_write(board, board_pool, servers, servers_n));
-}
+static inline void publish(void) { ck_assert(dx_board_pool_write(board, board_pool, servers, servers_n)); }
 
 static inline void set_state(size_t i, enum dx_server_state state)
 {
@@ -86,10 +83,10 @@ static inline void run(uint64_t ms)
     dx_loop_run(loop);
 }
 
-#define RUN_UNTIL(condition)                                 \
-    do {                                                     \
-        for (int turns = 0; !(condition); turns++, run(2))   \
-            ck_assert_msg(turns < 1000, "%s", #condition);   \
+#define RUN_UNTIL(condition)                               \
+    do {                                                   \
+        for (int turns = 0; !(condition); turns++, run(2)) \
+            ck_assert_msg(turns < 1000, "%s", #condition); \
     } while (0)
 
 #endif

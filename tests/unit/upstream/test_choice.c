@@ -40,10 +40,7 @@ static void count(struct dx_pool *p, unsigned picks, unsigned counts[SERVERS_MAX
     }
 }
 
-START_TEST(an_empty_pool_has_nobody)
-{
-    ck_assert_int_eq(pick(pool(), &nobody), -1);
-}
+START_TEST(an_empty_pool_has_nobody) { ck_assert_int_eq(pick(pool(), &nobody), -1); }
 END_TEST
 
 START_TEST(round_robin_follows_the_weights)

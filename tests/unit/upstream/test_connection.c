@@ -12,7 +12,10 @@ static struct dx_server *server;
 
 static void on_ready(struct dx_connection_user *u) { DX_CONTAINER(u, struct guest, user)->calls++; }
 
-#define GUEST {.user = {.on_ready = on_ready}}
+#define GUEST                           \
+    {                                   \
+        .user = {.on_ready = on_ready } \
+    }
 
 static struct dx_server *the_server(void)
 {

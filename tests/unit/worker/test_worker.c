@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A worker's thread and its mailbox: listening where it is told to, another configuration, orders that overtake each
- * other, stopping in peace and at once. */
+/* A worker's thread and its mailbox: listening where it is told to, another configuration, orders that
+ * overtake each other, stopping in peace and at once. */
 #include <check.h>
 #include <errno.h>
 #include <poll.h>
@@ -271,10 +271,7 @@ START_TEST(it_cuts_when_it_is_told_to)
 }
 END_TEST
 
-START_TEST(one_that_never_started_is_freed)
-{
-    order(0, 1); /* with orders in its mailbox */
-}
+START_TEST(one_that_never_started_is_freed) { order(0, 1); /* with orders in its mailbox */ }
 END_TEST
 
 int main(void)
