@@ -155,12 +155,6 @@ bool dx_process_drop_to(const char *user, struct dx_err *err)
 
 bool dx_process_no_new_privileges(void) { return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0; }
 
-bool dx_process_die_with_parent(pid_t parent)
-{
-    /* The parent may have gone before the kernel was asked; then this process has another one already. */
-    return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent;
-}
-
 /* ---- cores ---- */
 
 /* The quota of one cgroup, "max 100000" or "150000 100000", in whole cores; 0 when there is none. */

@@ -43,12 +43,9 @@ static bool client_next(struct client *c)
     struct blocks b = client_blocks(c);
 
     if (inlet_empty(&c->in)) {
-        if (c->proxy->stopping || (c->transport.hung_up && !c->transport.readable)) {
-            client_close(c);
-            return false;
-        }
         enum dx_io io = c->transport.readable ? inlet_fill(&c->in, &c->transport, &b, false) : DX_IO_AGAIN;
-        if (io == DX_IO_AGAIN) {
+        bool over = c->proxy->stopping || c->transport.hung_up;
+        if (io == DX_IO_AGAIN && !over) {
             inlet_release(&c->in, &b);
             dx_deadline_set(c->proxy->loop, &c->idle, view_config(c->proxy->view)->timeouts.idle);
             return false;
@@ -141,12 +138,15 @@ bool client_start(struct dx_proxy *p, int fd, const struct dx_address *peer)
     return true;
 }
 
+/* A request may wait in the socket of a client that looks idle: it is looked for, and only who has sent
+ * nothing is closed. */
 void client_stop_all(struct dx_proxy *p)
 {
     DX_LIST_FOR_SAFE (link, &p->clients) {
         struct client *c = DX_CONTAINER(link, struct client, link);
-        if (c->exchange == NULL && inlet_empty(&c->in) && !c->transport.readable)
-            client_close(c);
+        c->transport.readable = true;
+        if (c->exchange == NULL)
+            client_run(c);
     }
 }
 

@@ -48,6 +48,7 @@ static void enter(struct exchange *x, enum state next)
 {
     DX_ASSERT(next < STATE_COUNT && (rows[x->state].next & (1u << next)) != 0);
     x->state = next;
+    x->armed_for = STATE_COUNT; /* a wait in it is a new one, even where it was before */
 }
 
 /* --- deadlines --- */

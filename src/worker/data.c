@@ -40,6 +40,7 @@ struct data {
     struct dx_snapshot *snapshot;
     uint64_t generation; /* of the orders given last */
     bool waiting, stopping;
+    bool deaf; /* the listening sockets are closed */
     int exit_code;
 };
 
@@ -117,6 +118,8 @@ static bool start_workers(struct data *d, const struct dx_config *c, struct dx_e
 {
     if (!dx_process_drop_to(c->user, err))
         return false;
+    if (!dx_process_no_new_privileges())
+        return dx_err_sys(err, "cannot give up new privileges");
     (void)dx_fd_raise_limit();
     d->workers_n = dx_board_workers(d->board);
     d->access = dx_journal_new(STDOUT_FILENO, BATCH_BYTES, ACCESS_FLUSH_MS);
@@ -230,6 +233,18 @@ static void on_stop(struct data *d, uint64_t ms)
     dx_timer_set(d->loop, &d->deadline, ms > 0 ? ms : 1);
 }
 
+/* Once no worker watches them, the sockets are closed, so that the kernel refuses who comes now. */
+static void stop_listening(struct data *d)
+{
+    for (unsigned i = 0; i < d->workers_n; i++)
+        if (d->workers[i]->done < d->generation)
+            return;
+    d->deaf = true;
+    for (unsigned i = 0; i < SOCKETS_MAX; i++)
+        if (d->sockets[i].text[0] != '\0')
+            close_sockets(&d->sockets[i]);
+}
+
 static void look_for_the_end(struct data *d)
 {
     unsigned cut = 0;
@@ -253,6 +268,8 @@ static void on_report(struct dx_watch *w, unsigned what)
     (void)what;
     if (read(d->report, &count, sizeof(count)) < 0)
         return;
+    if (d->stopping && !d->deaf)
+        stop_listening(d);
     if (d->stopping)
         look_for_the_end(d);
     if (!d->waiting)

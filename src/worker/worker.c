@@ -10,7 +10,8 @@
 #include "worker/internal.h"
 
 #define ACCEPTS_PER_TURN 16
-#define PAUSE_MS         100 /* without descriptors: until some connection has ended */
+#define ACCEPTS_LAST     4096 /* when a listener ends: the backlog */
+#define PAUSE_MS         100  /* without descriptors: until some connection has ended */
 #define LEAVE_MS         20
 
 static void report(struct worker *w)
@@ -27,13 +28,11 @@ static bool out_of_descriptors(int why)
     return why == EMFILE || why == ENFILE || why == ENOMEM || why == ENOBUFS;
 }
 
-static void on_connection(struct dx_watch *watch, unsigned what)
+static void accept_some(struct listener *l, unsigned most)
 {
-    struct listener *l = DX_CONTAINER(watch, struct listener, watch);
     struct dx_address peer;
 
-    (void)what;
-    for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
+    for (unsigned i = 0; i < most; i++) {
         int fd = dx_listen_accept(l->fd, &peer);
         if (fd >= 0) {
             dx_proxy_accept(l->worker->proxy, fd, &peer);
@@ -49,6 +48,12 @@ static void on_connection(struct dx_watch *watch, unsigned what)
     }
 }
 
+static void on_connection(struct dx_watch *watch, unsigned what)
+{
+    (void)what;
+    accept_some(DX_CONTAINER(watch, struct listener, watch), ACCEPTS_PER_TURN);
+}
+
 static void on_pause_end(struct dx_timer *t)
 {
     struct listener *l = DX_CONTAINER(t, struct listener, pause);
@@ -56,8 +61,10 @@ static void on_pause_end(struct dx_timer *t)
         dx_timer_set(l->worker->loop, t, PAUSE_MS);
 }
 
+/* Whoever has connected already is served still. */
 static void stop_listening(struct listener *l)
 {
+    accept_some(l, ACCEPTS_LAST);
     dx_watch_stop(&l->watch);
     dx_timer_clear(&l->pause);
     l->text[0] = '\0';

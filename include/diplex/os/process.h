@@ -17,9 +17,6 @@ pid_t dx_process_spawn_self(char *const argv[], int keep, struct dx_err *err) DX
  * when not root. A user that is root itself is refused. */
 bool dx_process_drop_to(const char *user, struct dx_err *err) DX_CHECKED;
 bool dx_process_no_new_privileges(void);
-/* Ask the kernel to send SIGKILL when the parent dies; false if it is gone already. To be called
- * after dx_process_drop_to: the kernel forgets it when the user changes. */
-bool dx_process_die_with_parent(pid_t parent) DX_CHECKED;
 
 /* That this process may run on (affinity, and cgroup v2 cpu.max rounded up); at least 1. */
 unsigned dx_process_cores(void);

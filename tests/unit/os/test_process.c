@@ -203,16 +203,6 @@ START_TEST(no_new_privileges)
 }
 END_TEST
 
-START_TEST(death_of_the_parent_is_heard)
-{
-    int signal_number = 0;
-    ck_assert(dx_process_die_with_parent(getppid()));
-    ck_assert_int_eq(prctl(PR_GET_PDEATHSIG, &signal_number), 0);
-    ck_assert_int_eq(signal_number, SIGKILL);
-    ck_assert(!dx_process_die_with_parent(getpid()));
-}
-END_TEST
-
 START_TEST(cores_follow_the_affinity)
 {
     cpu_set_t all, one;
@@ -256,7 +246,6 @@ int main(int argc, char **argv)
     tcase_add_test(tests, failure_is_told_and_leaves_no_child);
     tcase_add_test(tests, root_is_dropped_for_good);
     tcase_add_test(tests, no_new_privileges);
-    tcase_add_test(tests, death_of_the_parent_is_heard);
     tcase_add_test(tests, cores_follow_the_affinity);
     tcase_add_test(tests, random_bytes_differ);
     suite_add_tcase(suite, tests);
