@@ -95,7 +95,8 @@ dx_need() {
 }
 
 dx_apt_install() {
-    dx_as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+    dx_as_root env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes \
+        apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
 # Makes build/venv hold what tests/requirements.txt asks for. The stamp is written last, so a run that was
