@@ -61,6 +61,23 @@ START_TEST(asgi_says_itself_whether_to_continue)
 }
 END_TEST
 
+START_TEST(a_client_that_may_never_send_its_body)
+{
+    world_make("asgi", 1, "", "");
+    struct peer *c = client_new();
+    say(c, EXPECTING);
+    struct peer *s = server_accept(0);
+    (void)hears_head(s, "POST /app/ HTTP/1.1");
+    say(s, "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno"); /* instead of "Continue" */
+    HAS(hears_head(c, "HTTP/1.1 403 Forbidden"),
+        "Connection: close"); /* where would the next request begin? */
+    hears(c, "no");
+    hears_end(c);
+    hears_end(s);
+    world_end("ok");
+}
+END_TEST
+
 #define UPGRADE                                                                        \
     "GET /app/ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" \
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -117,6 +134,7 @@ int main(void)
         interim_answers_pass,
         wsgi_is_not_asked_whether_to_continue,
         asgi_says_itself_whether_to_continue,
+        a_client_that_may_never_send_its_body,
         a_tunnel_carries_bytes_both_ways,
         a_tunnel_ends_with_its_client,
     };

@@ -29,15 +29,6 @@ static const char *answered(struct peer *c, const char *first, bool keeps)
     return head;
 }
 
-static void works(struct peer *c, struct peer *s)
-{
-    say(c, GET_X);
-    (void)hears_head(s, "GET /app/x HTTP/1.1");
-    say(s, OK_HELLO);
-    (void)hears_head(c, "HTTP/1.1 200 OK");
-    hears(c, "hello");
-}
-
 START_TEST(no_route)
 {
     world_make("asgi", 1, "", "");
@@ -240,95 +231,6 @@ START_TEST(closed_without_an_answer)
 }
 END_TEST
 
-START_TEST(a_stale_connection_and_a_get)
-{
-    world_make("asgi", 1, "", "");
-    struct peer *c = client_new();
-    say(c, GET_X);
-    struct peer *s = server_accept(0);
-    (void)hears_head(s, "GET /app/x HTTP/1.1");
-    say(s, OK_HELLO);
-    (void)hears_head(c, "HTTP/1.1 200 OK");
-    hears(c, "hello");
-    say(c, GET_X);
-    (void)hears_head(s, "GET /app/x HTTP/1.1");
-    peer_close(s); /* its idle time was over while the request was on its way */
-    struct peer *fresh = server_accept(0);
-    (void)hears_head(fresh, "GET /app/x HTTP/1.1");
-    say(fresh, OK_HELLO);
-    (void)hears_head(c, "HTTP/1.1 200 OK");
-    hears(c, "hello");
-    ck_assert_uint_eq(counted(DX_COUNTER_RETRIES), 1);
-    ck_assert_uint_eq(resets(0), 0); /* no sign of illness */
-    works(c, fresh);
-    world_end("ok ok ok");
-}
-END_TEST
-
-START_TEST(a_stale_connection_is_retried_once)
-{
-    world_make("asgi", 1, "", "");
-    struct peer *c = client_new();
-    say(c, GET_X);
-    struct peer *s = server_accept(0);
-    (void)hears_head(s, "GET /app/x HTTP/1.1");
-    say(s, OK_HELLO);
-    (void)hears_head(c, "HTTP/1.1 200 OK");
-    hears(c, "hello");
-    say(c, GET_X);
-    (void)hears_head(s, "GET /app/x HTTP/1.1");
-    peer_reset(s);
-    s = server_accept(0);
-    (void)hears_head(s, "GET /app/x HTTP/1.1");
-    peer_close(s);
-    (void)answered(c, "HTTP/1.1 502 Bad Gateway", true);
-    world_end("ok server_closed");
-}
-END_TEST
-
-START_TEST(a_stale_connection_and_a_post)
-{
-    world_make("wsgi", 1, "", "");
-    struct peer *c = client_new();
-    say(c, GET_X);
-    struct peer *s = server_accept(0);
-    (void)hears_head(s, "GET /app/x HTTP/1.1");
-    say(s, OK_HELLO);
-    (void)hears_head(c, "HTTP/1.1 200 OK");
-    hears(c, "hello");
-    say(c, POST_X);
-    (void)hears_head(s, "POST /app/x HTTP/1.1");
-    hears(s, "abc");
-    peer_close(s); /* who knows what it did with it */
-    (void)answered(c, "HTTP/1.1 502 Bad Gateway", true);
-    server_untouched(0);
-    ck_assert_uint_eq(counted(DX_COUNTER_RETRIES), 0);
-    world_end("ok server_closed");
-}
-END_TEST
-
-START_TEST(an_idle_connection_that_was_closed_is_not_used)
-{
-    world_make("wsgi", 1, "", "");
-    struct peer *c = client_new();
-    say(c, GET_X);
-    struct peer *s = server_accept(0);
-    (void)hears_head(s, "GET /app/x HTTP/1.1");
-    say(s, OK_HELLO);
-    (void)hears_head(c, "HTTP/1.1 200 OK");
-    hears(c, "hello");
-    peer_close(s);
-    UNTIL(connections(0) == 0);
-    say(c, POST_X);
-    s = server_accept(0);
-    (void)hears_head(s, "POST /app/x HTTP/1.1");
-    hears(s, "abc");
-    say(s, OK_HELLO);
-    (void)hears_head(c, "HTTP/1.1 200 OK");
-    world_end("ok ok");
-}
-END_TEST
-
 START_TEST(answers_that_break_the_rules)
 {
     static const char *const answers[] = {
@@ -379,10 +281,6 @@ int main(void)
         a_refused_one_is_followed_by_another,
         all_are_refused,
         closed_without_an_answer,
-        a_stale_connection_and_a_get,
-        a_stale_connection_is_retried_once,
-        a_stale_connection_and_a_post,
-        an_idle_connection_that_was_closed_is_not_used,
         answers_that_break_the_rules,
         a_head_that_is_cut,
     };

@@ -93,6 +93,24 @@ START_TEST(a_slow_server)
 }
 END_TEST
 
+START_TEST(deadlines_end_with_their_exchange)
+{
+    world_make("wsgi", 1, "    timeouts: {response: 30ms, idle: 30ms}\n",
+               "timeouts: {header: 30ms, send: 30ms}\n");
+    struct peer *c = client_new();
+    struct peer *s = asked(c, GET_X, "GET /app/x HTTP/1.1");
+    say(s, OK_HELLO);
+    (void)hears_head(c, "HTTP/1.1 200 OK");
+    hears(c, "hello");
+    pass_ms(80);
+    say(c, GET_X);
+    (void)hears_head(s, "GET /app/x HTTP/1.1");
+    say(s, OK_HELLO);
+    (void)hears_head(c, "HTTP/1.1 200 OK");
+    world_end("ok ok");
+}
+END_TEST
+
 /* A listener whose backlog is full: the handshake hangs. */
 START_TEST(a_server_that_does_not_accept)
 {
@@ -222,6 +240,7 @@ int main(void)
         a_slow_body,
         a_body_that_trickles_gets_time_for_each_piece,
         a_slow_server,
+        deadlines_end_with_their_exchange,
         a_server_that_does_not_accept,
         a_server_that_takes_nothing,
         an_answer_that_stops,
