@@ -51,8 +51,8 @@ def test_a_stop_lets_running_requests_end(diplex, gunicorn, uvicorn, number):
     ]
     time.sleep(0.4)
     site.signal(number)
-    wait_until(lambda: not connects(site.endpoint), 2, 'the listener to close')
-    assert site.running(), 'it waits for what runs'
+    wait_until(lambda: not connects(site.endpoint), 0.6, 'the listener to close')
+    assert site.running() and site.access() == [], 'it waits for what runs'
     assert [wait() for wait in running] == [200, 200]
     assert site.wait(3) == 0
     assert [entry['status'] for entry in site.access()] == [200, 200], 'the log is complete'
