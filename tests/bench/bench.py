@@ -44,14 +44,31 @@ class Work:
     path: str
     unix: bool = False  # to the server
     close: bool = False  # a new client connection for each request
+    fields: tuple[str, ...] = ()  # of the request, beyond Host
 
 
+# What a browser sends with a request of a page's script.
+BROWSER = (
+    'User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
+    'Accept: application/json',
+    'Accept-Language: en-GB,en;q=0.5',
+    'Accept-Encoding: gzip, deflate, br, zstd',
+    'Referer: https://www.example.com/items/?page=2&order=-created',
+    'Cookie: csrftoken=Zy8uRk2mQb3sVxW1nT4pLd6hJc9fGaE0; sessionid=7q2n8x4k1v9m3c6z5b0t8r2w4y6u1i3o; theme=dark',
+    'Sec-Fetch-Dest: empty',
+    'Sec-Fetch-Mode: cors',
+    'Sec-Fetch-Site: same-origin',
+    'Priority: u=4',
+    'Pragma: no-cache',
+    'Cache-Control: no-cache',
+)
 WORKS = {
     work.name: work
     for work in (
         Work('small', 'small keep-alive GET to the asgi pool, TCP to the server', '/async/'),
         Work('small-unix', 'the same, Unix socket to the server', '/async/', unix=True),
         Work('small-wsgi', 'small keep-alive GET to the wsgi pool, TCP to the server', '/'),
+        Work('browser', 'small keep-alive GET with the fields of a browser, asgi pool', '/async/', fields=BROWSER),
         Work('64k', 'answers of 64 KiB, asgi pool, TCP to the server', '/async/bytes/65536'),
         Work('connect', 'a new client connection for each small GET, asgi pool, TCP to the server', '/async/',
              close=True),
@@ -126,8 +143,8 @@ class Bench:
         """What wrk saw. It takes whole seconds only, so it is interrupted when its time is over."""
         command = ['wrk', '-t', str(self.options.load_threads), '-c', str(self.options.connections),
                    '-d', str(math.ceil(seconds) + 5), '-s', str(HERE / 'wrk.lua')]
-        if work.close:
-            command += ['-H', 'Connection: close']
+        fields = (*work.fields, *(('Connection: close',) if work.close else ()))
+        command += [word for field in fields for word in ('-H', field)]
         with Program([*command, f'http://127.0.0.1:{port}{work.path}'], self.options.load_cores,
                      self.directory / 'wrk.log') as wrk:
             time.sleep(seconds)

@@ -64,7 +64,7 @@ class Peer:
         if not self.version:
             return self.name
         run = subprocess.run([str(self.path()), *self.version], capture_output=True, text=True, timeout=10)
-        return (run.stdout + run.stderr).strip().splitlines()[0]
+        return (run.stdout + run.stderr).strip().partition('\n')[0]
 
 
 def _relay(site: Site) -> list[str]:

@@ -26,7 +26,7 @@ def test_one_round_of_every_work_gives_a_sane_table(directory):
     done = bench('--peers', 'relay,diplex', '--connections', '8', '--json', str(directory / 'report.json'))
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads((directory / 'report.json').read_text())
-    assert list(report['works']) == ['small', 'small-unix', 'small-wsgi', '64k', 'connect']
+    assert list(report['works']) == ['small', 'small-unix', 'small-wsgi', 'browser', '64k', 'connect']
     for work, rounds in report['works'].items():
         assert [list(of) for of in rounds] == [['relay', 'diplex']], work
         for peer, sample in rounds[0].items():
