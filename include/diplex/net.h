@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sockets: listening, dialling, and the transport: what one connection reads, writes and knows of its readiness. Plain TCP and Unix sockets today;
- * TLS is to be a second set of operations behind the same face, with bytes that may be pending inside it.
+ * Sockets: listening, dialling, and the transport: what one connection reads, writes and knows of its
+ * readiness. Plain TCP and Unix sockets today; TLS is to be a second set of operations behind the same face,
+ * with bytes that may be pending inside it.
  */
 #ifndef DIPLEX_NET_H
 #define DIPLEX_NET_H
@@ -12,28 +13,30 @@
 #include "diplex/loop.h"
 #include "diplex/os/address.h"
 
-/* A listening socket, non-blocking, close-on-exec. TCP: SO_REUSEADDR, and SO_REUSEPORT when asked. Unix: a file that nobody answers on is
- * replaced, the new one gets `mode`. */
-bool dx_listen_open(const struct dx_address *a, bool reuse_port, unsigned mode, int *fd, struct dx_err *err) DX_CHECKED;
+/* A listening socket, non-blocking, close-on-exec. TCP: SO_REUSEADDR, and SO_REUSEPORT when asked. Unix: a
+ * file that nobody answers on is replaced, the new one gets `mode`. */
+bool dx_listen_open(const struct dx_address *a, bool reuse_port, unsigned mode, int *fd,
+                    struct dx_err *err) DX_CHECKED;
 
-/* Accepts one connection, non-blocking, TCP_NODELAY set: the descriptor, or -1 with errno (EAGAIN: none waits). A Unix peer has no name: its
- * address is of family AF_UNIX and its text "unix". */
+/* Accepts one connection, non-blocking, TCP_NODELAY set: the descriptor, or -1 with errno (EAGAIN: none
+ * waits). A Unix peer has no name: its address is of family AF_UNIX and its text "unix". */
 int dx_listen_accept(int listener, struct dx_address *peer);
 
 enum dx_io {
-    DX_IO_OK,     /* some bytes moved */
-    DX_IO_AGAIN,  /* none could; an edge will tell */
-    DX_IO_EOF,    /* reading: the other side has finished sending */
-    DX_IO_ERROR,  /* broken; errno says how */
+    DX_IO_OK,    /* some bytes moved */
+    DX_IO_AGAIN, /* none could; an edge will tell */
+    DX_IO_EOF,   /* reading: the other side has finished sending */
+    DX_IO_ERROR, /* broken; errno says how */
 };
 
 struct dx_transport {
-    struct dx_watch watch; /* watch.fd is the socket; its on_event calls dx_transport_ready first */
+    struct dx_watch watch;   /* watch.fd is the socket; its on_event calls dx_transport_ready first */
     bool readable, writable; /* as far as known: cleared when the kernel said no, set by an edge */
-    bool hung_up;            /* the other side closed or half-closed: an edge said so; bytes may still wait to be read */
+    bool hung_up; /* the other side closed or half-closed: an edge said so; bytes may still wait to be read */
 };
 
-/* Takes the descriptor over; watch.on_event must be set. `connected` false: a dial under way; the first edge ends it (dx_dial_result). False: errno. */
+/* Takes the descriptor over; watch.on_event must be set. `connected` false: a dial under way; the first edge
+ * ends it (dx_dial_result). False: errno. */
 bool dx_transport_open(struct dx_transport *t, struct dx_loop *l, int fd, bool connected) DX_CHECKED;
 /* Notes what an edge said. */
 static inline void dx_transport_ready(struct dx_transport *t, unsigned what)
@@ -44,16 +47,19 @@ static inline void dx_transport_ready(struct dx_transport *t, unsigned what)
 }
 /* At most cap bytes. A short read clears `readable`: the next edge sets it again. */
 enum dx_io dx_transport_receive(struct dx_transport *t, char *buf, size_t cap, size_t *got);
-/* Gathers; *sent may be less than all, then `writable` is clear. `more`: another piece follows at once (MSG_MORE). */
+/* Gathers; *sent may be less than all, then `writable` is clear. `more`: another piece follows at once
+ * (MSG_MORE). */
 enum dx_io dx_transport_send(struct dx_transport *t, const struct iovec *iov, int n, bool more, size_t *sent);
-/* Looks, without taking a byte, whether the connection is broken or ended, and notes it in hung_up. */
+/* Looks, without taking a byte, whether the connection is broken or ended (hung_up) or has nothing to read
+ * (readable is cleared). */
 void dx_transport_look(struct dx_transport *t);
 void dx_transport_shutdown(struct dx_transport *t); /* no more bytes from us */
 void dx_transport_close(struct dx_transport *t);    /* fine when not open */
-void dx_transport_reset(struct dx_transport *t);    /* closes with RST: what was sent is not a whole message */
+void dx_transport_reset(struct dx_transport *t); /* closes with RST: what was sent is not a whole message */
 static inline bool dx_transport_is_open(const struct dx_transport *t) { return t->watch.fd >= 0; }
 
-/* Starts to connect: *fd and whether it is connected already (Unix). False: it failed at once; errno. EAGAIN: the backlog of a Unix socket is full. */
+/* Starts to connect: *fd and whether it is connected already (Unix). False: it failed at once; errno. EAGAIN:
+ * the backlog of a Unix socket is full. */
 bool dx_dial_start(const struct dx_address *a, int *fd, bool *connected) DX_CHECKED;
 /* After the first edge: 0 when connected, else the errno. EINPROGRESS: not yet. */
 int dx_dial_result(int fd);

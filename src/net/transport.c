@@ -81,7 +81,9 @@ void dx_transport_look(struct dx_transport *t)
 {
     char one;
     ssize_t n = recv(t->watch.fd, &one, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        t->readable = false;
+    else if (n == 0 || (n < 0 && errno != EINTR))
         t->hung_up = true;
 }
 

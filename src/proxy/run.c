@@ -216,9 +216,10 @@ struct exchange *exchange_new(struct dx_proxy *p, struct front *front)
     x->request_id = dx_slice_of(x->id_text, sizeof(x->id_text));
     x->client_ip = front->ip;
     proxy_count(p, DX_COUNTER_REQUESTS_RUNNING, 1);
-    if (x->request.fields.at == NULL)
-        exchange_free(x);
-    return x->request.fields.at != NULL ? x : NULL;
+    if (x->request.fields.at != NULL)
+        return x;
+    exchange_free(x);
+    return NULL;
 }
 
 void exchange_free(struct exchange *x)

@@ -205,6 +205,8 @@ void dx_connection_keep(struct dx_connection **cp)
 
     *cp = NULL;
     request_over(c);
+    if (c->transport.readable) /* the last piece filled its buffer: nobody knows yet whether more is there */
+        dx_transport_look(&c->transport);
     if (s->gone || p->idle_max == 0 || c->transport.hung_up || c->transport.readable) {
         end(c);
         return;

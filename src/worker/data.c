@@ -195,8 +195,11 @@ static bool use_config(struct data *d, const struct dx_letter *l, struct dx_err 
 static void on_config(struct data *d, struct dx_letter *l)
 {
     struct dx_err err = {""};
-    if (!use_config(d, l, &err))
+    if (!use_config(d, l, &err)) {
         answer(d, DX_LETTER_REFUSED, l->number, err.text);
+        if (d->snapshot != NULL && !d->waiting)
+            close_unused_sockets(d); /* those that came for it */
+    }
     dx_fd_close(&l->fd);
 }
 
