@@ -82,7 +82,7 @@ static bool expand_variable(struct expansion *x, struct dx_slice body, unsigned 
     if (n == 0 || n > NAME_MAX_)
         return fault(x, body.p - 2, "${ } must begin with a variable's name", DX_SLICE(""));
     const char *value = look_up(x, name);
-    bool colon = rest.n && rest.p[0] == ':';
+    size_t colon = rest.n && rest.p[0] == ':' ? 1 : 0;
     bool unset = !value || (colon && !*value);
     char op = rest.n > colon ? rest.p[colon] : '\0';
     struct dx_slice operand =

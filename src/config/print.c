@@ -340,6 +340,7 @@ void dx_config_print(const struct dx_config *c, struct dx_text *out)
 {
     const struct dx_config_owned *own = dx_config_owned_of(c);
     struct printer p = {.out = out, .own = own, .lines = own->lines};
+    DX_ASSERT(c->file != NULL);
     struct dx_slice file = dx_slice_str(c->file);
     dx_text_adds(out, "# The configuration in force, read from ");
     put_quoted(out, dx_slice_of(file.p, dx_config_utf8_check(file)), false);

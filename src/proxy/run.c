@@ -224,10 +224,9 @@ struct exchange *exchange_new(struct dx_proxy *p, struct front *front)
 
 void exchange_free(struct exchange *x)
 {
+    DX_MAGIC_OK(x, EXCHANGE_MAGIC);
     struct dx_proxy *p = x->proxy;
     struct blocks b = {.small = &p->blocks, .bulk = &p->bulk};
-
-    DX_MAGIC_OK(x, EXCHANGE_MAGIC);
     dx_deadline_clear(&x->deadline);
     dx_task_cancel(&x->again);
     dx_connection_close(&x->connection);

@@ -42,12 +42,13 @@ static bool make_routes(struct dx_snapshot *s, struct dx_err *err)
 static bool find_pools(struct dx_snapshot *s, const struct dx_board *b, struct dx_err *err)
 {
     const struct dx_config *c = s->config;
-    s->board_pools = calloc(c->pools_n ? c->pools_n : 1, sizeof(*s->board_pools));
-    if (s->board_pools == NULL)
+    uint32_t *pools = calloc(c->pools_n ? c->pools_n : 1, sizeof(*pools));
+    if (pools == NULL)
         return dx_err_set(err, "out of memory");
+    s->board_pools = pools;
     for (unsigned i = 0; i < c->pools_n; i++) {
-        s->board_pools[i] = dx_board_pool_find(b, c->pools[i].name);
-        if (s->board_pools[i] == DX_BOARD_NONE)
+        pools[i] = dx_board_pool_find(b, c->pools[i].name);
+        if (pools[i] == DX_BOARD_NONE)
             return dx_err_set(err, "the pool %s is not on the board", c->pools[i].name);
     }
     return true;

@@ -27,7 +27,7 @@ static bool move_to_block(struct inlet *in, const struct blocks *b, bool bulk)
         return false;
     size_t n = in->end - in->begin;
     DX_ASSERT(n <= cap);
-    if (n > 0)
+    if (in->p != NULL)
         memcpy(p, in->p + in->begin, n);
     *in = (struct inlet){.p = p, .cap = cap, .begin = 0, .end = n};
     return true;

@@ -154,6 +154,7 @@ static bool fill_orders(struct data *d, unsigned worker, const struct dx_config 
 
 static bool give_orders(struct data *d, struct dx_snapshot *s, struct dx_err *err)
 {
+    DX_ASSERT(d->workers_n > 0);
     struct orders *all = calloc(d->workers_n, sizeof(*all));
     bool ok = all != NULL;
 

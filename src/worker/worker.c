@@ -93,7 +93,9 @@ static bool follow_listeners(struct worker *w, const struct orders *o)
             l->pause.on_due = on_pause_end;
             if (!dx_watch_start_level(w->loop, &l->watch, l->fd))
                 return false;
-            strcpy(l->text, o->listen[i].text);
+            size_t n = strlen(o->listen[i].text);
+            DX_ASSERT(n < sizeof(l->text));
+            memcpy(l->text, o->listen[i].text, n + 1);
         }
         l->wanted = true;
     }

@@ -200,8 +200,8 @@ START_TEST(status_shows_servers_and_counters)
         "\"data_pid\":null",
         "\"generation\":3",
         "\"listen\":[\"127.0.0.1:8080\"]",
-        "{\"name\":\"web:8000\",\"address\":\"192.0.2.7:8000\",\"state\":\"down\",\"why\":\"probe\","
-        "\"weight\":5",
+        "{\"name\":\"web:8000\",\"address\":\"192.0.2.7:8000\",",
+        "\"state\":\"down\",\"why\":\"probe\",\"weight\":5",
         "\"requests\":10,",
         "\"probe\":null",
         "\"retries_total\":9",
