@@ -92,8 +92,9 @@ def test_a_reload_of_gunicorn_costs_no_request(diplex, gunicorn):
     assert site.get('/api/hello/').json()['process']['pid'] not in old
 
 
-def test_a_restart_of_one_of_two_uvicorns_costs_no_request(diplex, uvicorn):
-    """Idle connections that the restarted server closed are not used; its port is closed for a moment and others serve."""
+def test_a_restart_of_one_of_two_uvicorns_costs_only_what_it_closes_on(diplex, uvicorn):
+    """Its port is closed for a moment, and the other one serves. What it closes on without an answer may have been
+    read, so a POST is not sent again; each visitor can have one such request at most."""
     stays, goes = uvicorn(), uvicorn(fresh=True)
     site = diplex(one_pool('asgi', stays, goes))
     for _ in range(4):
@@ -104,7 +105,10 @@ def test_a_restart_of_one_of_two_uvicorns_costs_no_request(diplex, uvicorn):
         time.sleep(0.2)
         goes.start()
         time.sleep(0.3)
-    assert set(visitors.statuses) == {200}
+    entries = site.wait_access(4 + len(visitors.statuses))
+    lost = [entry for entry in entries if entry['status'] != 200]
+    assert len(entries) > 50 and len(lost) <= 2
+    assert {(entry['status'], entry['outcome'], entry['server']) for entry in lost} <= {(502, 'server_closed', goes.address)}
 
 
 def test_a_connection_that_a_restart_has_closed_is_not_used(diplex, uvicorn):
