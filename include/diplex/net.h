@@ -18,7 +18,7 @@
 bool dx_listen_open(const struct dx_address *a, bool reuse_port, unsigned mode, int *fd,
                     struct dx_err *err) DX_CHECKED;
 
-/* Accepts one connection, non-blocking, TCP_NODELAY set: the descriptor, or -1 with errno (EAGAIN: none
+/* Accepts one connection, non-blocking, TCP_NODELAY inherited: the descriptor, or -1 with errno (EAGAIN: none
  * waits). A Unix peer has no name: its address is of family AF_UNIX and its text "unix". */
 int dx_listen_accept(int listener, struct dx_address *peer);
 

@@ -42,6 +42,7 @@ static bool prepare(int fd, const struct dx_address *a, bool reuse_port)
 {
     if (dx_address_is_unix(a))
         return remove_stale_file(a);
+    (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY); /* accepted sockets inherit it */
     if (!set_option(fd, SOL_SOCKET, SO_REUSEADDR) ||
         (reuse_port && !set_option(fd, SOL_SOCKET, SO_REUSEPORT)))
         return false;
@@ -86,6 +87,5 @@ int dx_listen_accept(int listener, struct dx_address *peer)
         peer->u.un.sun_path[0] = '\0';
         return fd;
     }
-    (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY);
     return fd;
 }

@@ -8,6 +8,9 @@
 #include "diplex/net.h"
 #include "diplex/os/fd.h"
 
+#define GATHER_MAX     8
+#define TOGETHER_BYTES 2048
+
 bool dx_transport_open(struct dx_transport *t, struct dx_loop *l, int fd, bool connected)
 {
     t->readable = false;
@@ -45,26 +48,37 @@ enum dx_io dx_transport_receive(struct dx_transport *t, char *buf, size_t cap, s
     return DX_IO_ERROR;
 }
 
+/* To copy a few bytes together costs less than to let the kernel gather them. */
+static ssize_t send_once(int fd, const struct iovec *iov, int n, size_t all, int flags)
+{
+    char together[TOGETHER_BYTES];
+    struct iovec gather[GATHER_MAX];
+
+    if (n == 1)
+        return send(fd, iov[0].iov_base, iov[0].iov_len, flags);
+    if (all <= sizeof(together)) {
+        size_t at = 0;
+        for (int i = 0; i < n; at += iov[i++].iov_len)
+            memcpy(together + at, iov[i].iov_base, iov[i].iov_len);
+        return send(fd, together, all, flags);
+    }
+    DX_ASSERT(n <= GATHER_MAX);
+    memcpy(gather, iov, (size_t)n * sizeof(*iov));
+    struct msghdr m = {.msg_iov = gather, .msg_iovlen = (size_t)n};
+    return sendmsg(fd, &m, flags);
+}
+
 enum dx_io dx_transport_send(struct dx_transport *t, const struct iovec *iov, int n, bool more, size_t *sent)
 {
-    int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
     size_t all = 0;
     ssize_t done;
 
     for (int i = 0; i < n; i++)
         all += iov[i].iov_len;
     DX_ASSERT(all > 0);
-    do {
-        if (n == 1) {
-            done = send(t->watch.fd, iov[0].iov_base, iov[0].iov_len, flags);
-        } else {
-            struct iovec gather[8];
-            DX_ASSERT(n <= (int)DX_COUNT(gather));
-            memcpy(gather, iov, (size_t)n * sizeof(*iov));
-            struct msghdr m = {.msg_iov = gather, .msg_iovlen = (size_t)n};
-            done = sendmsg(t->watch.fd, &m, flags);
-        }
-    } while (done < 0 && errno == EINTR);
+    do
+        done = send_once(t->watch.fd, iov, n, all, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+    while (done < 0 && errno == EINTR);
     if (done < 0) {
         if (errno != EAGAIN && errno != EWOULDBLOCK)
             return DX_IO_ERROR;

@@ -473,7 +473,7 @@ static enum state step_await_head(struct exchange *x)
             continue;
         if (!t->readable)
             return STATE_WAIT;
-        enum dx_io io = inlet_fill(&x->in, t, &b, false);
+        enum dx_io io = inlet_fill(&x->in, t, &b, true);
         if (io == DX_IO_AGAIN)
             return STATE_WAIT;
         if (io == DX_IO_OK)

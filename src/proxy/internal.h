@@ -38,7 +38,7 @@ struct view {
     struct view_pool {
         struct dx_pool *pool;
         uint32_t epoch; /* of the pool when the view was made */
-    } *pools;           /* beside config->pools */
+    } * pools;          /* beside config->pools */
 };
 void view_unref(struct view **v);
 

@@ -7,7 +7,7 @@
 
 /* How many returned blocks are kept for the next; beyond it memory goes back. */
 #define KEEP_BLOCKS    256
-#define KEEP_BULK      32
+#define KEEP_BULK      128
 #define KEEP_EXCHANGES 128
 #define KEEP_CLIENTS   1024
 

@@ -226,11 +226,10 @@ static enum pump fill_down(struct exchange *x)
 {
     struct blocks b = blocks_of(x);
     struct dx_transport *t = dx_connection_transport(x->connection);
-    bool bulk = x->answer.framing != DX_FRAMING_LENGTH || x->answer.left > BLOCK_BYTES;
 
     if (!t->readable)
         return wait_for(x, BLOCKED_SERVER);
-    switch (inlet_fill(&x->in, t, &b, bulk && x->answer.total >= BLOCK_BYTES)) {
+    switch (inlet_fill(&x->in, t, &b, true)) {
     case DX_IO_OK:
         return PUMP_DONE;
     case DX_IO_AGAIN:

@@ -180,13 +180,24 @@ static void on_again(struct dx_task *t)
 
 /* --- birth and death --- */
 
+/* Eight hexadecimal digits at once: each byte of `wide` holds one nibble. */
+static void hex_eight(uint32_t word, char out[8])
+{
+    uint64_t wide = word;
+    wide = (wide | wide << 16) & 0x0000ffff0000ffffull;
+    wide = (wide | wide << 8) & 0x00ff00ff00ff00ffull;
+    wide = (wide | wide << 4) & 0x0f0f0f0f0f0f0f0full;
+    uint64_t letters = ((wide + 0x0606060606060606ull) >> 4) & 0x0101010101010101ull; /* 1 where above 9 */
+    wide += 0x3030303030303030ull + letters * ('a' - '0' - 10);
+    memcpy(out, &wide, sizeof(wide));
+}
+
 static void make_id(struct exchange *x)
 {
-    static const char hex[] = "0123456789abcdef";
     for (unsigned half = 0; half < 2; half++) {
         uint64_t bits = dx_random_next(&x->proxy->random);
-        for (unsigned i = 0; i < 16; i++, bits >>= 4)
-            x->id_text[half * 16 + i] = hex[bits & 15];
+        hex_eight((uint32_t)bits, x->id_text + half * 16);
+        hex_eight((uint32_t)(bits >> 32), x->id_text + half * 16 + 8);
     }
 }
 
