@@ -10,6 +10,7 @@
 
 #include "proxy/client.h"
 
+#define LAST_MOMENT_MS 1000
 #define PIPELINE_TURNS 16 /* requests of one client before the others have their turn */
 
 static void bury(struct dx_grave *g)
@@ -37,6 +38,16 @@ static void client_close(struct client *c)
     dx_loop_bury(p->loop, &c->grave);
 }
 
+/* How long a client may be silent before a request. A new one was promised an answer by being accepted: while
+ * stopping, it has a moment left to ask. */
+static uint64_t patience(const struct client *c)
+{
+    const struct dx_config *config = view_config(c->proxy->view);
+    if (c->served)
+        return config->timeouts.idle;
+    return c->proxy->stopping ? LAST_MOMENT_MS : config->timeouts.header;
+}
+
 /* Between requests: are there bytes of another one? True: an exchange was begun. */
 static bool client_next(struct client *c)
 {
@@ -44,10 +55,10 @@ static bool client_next(struct client *c)
 
     if (inlet_empty(&c->in)) {
         enum dx_io io = c->transport.readable ? inlet_fill(&c->in, &c->transport, &b, false) : DX_IO_AGAIN;
-        bool over = c->proxy->stopping || c->transport.hung_up;
+        bool over = (c->proxy->stopping && c->served) || c->transport.hung_up;
         if (io == DX_IO_AGAIN && !over) {
             inlet_release(&c->in, &b);
-            dx_deadline_set(c->proxy->loop, &c->idle, view_config(c->proxy->view)->timeouts.idle);
+            dx_deadline_set(c->proxy->loop, &c->idle, patience(c));
             return false;
         }
         if (io != DX_IO_OK) {
@@ -57,6 +68,7 @@ static bool client_next(struct client *c)
     }
     dx_deadline_clear(&c->idle);
     c->seen = 0;
+    c->served = true;
     c->exchange = exchange_new(c->proxy, &c->front);
     if (c->exchange == NULL)
         client_close(c);
@@ -134,7 +146,7 @@ bool client_start(struct dx_proxy *p, int fd, const struct dx_address *peer)
     p->clients_n++;
     proxy_count(p, DX_COUNTER_CLIENTS_ACCEPTED, 1);
     proxy_count(p, DX_COUNTER_CLIENTS_OPEN, 1);
-    dx_deadline_set(p->loop, &c->idle, view_config(p->view)->timeouts.header);
+    dx_deadline_set(p->loop, &c->idle, patience(c));
     return true;
 }
 

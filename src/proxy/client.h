@@ -11,6 +11,7 @@
 struct client {
     uint32_t magic;
     bool closed;
+    bool served; /* it has asked something */
     char ip[INET6_ADDRSTRLEN + 1];
     struct front front;
     struct dx_transport transport;

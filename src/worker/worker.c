@@ -61,10 +61,13 @@ static void on_pause_end(struct dx_timer *t)
         dx_timer_set(l->worker->loop, t, PAUSE_MS);
 }
 
-/* Whoever has connected already is served still. */
-static void stop_listening(struct listener *l)
+/* Whoever has connected already is served still. `for_good`: nobody will listen on this socket again, so that
+ * the kernel is told at once to refuse who comes now. */
+static void stop_listening(struct listener *l, bool for_good)
 {
     accept_some(l, ACCEPTS_LAST);
+    if (for_good)
+        (void)shutdown(l->fd, SHUT_RDWR);
     dx_watch_stop(&l->watch);
     dx_timer_clear(&l->pause);
     l->text[0] = '\0';
@@ -101,7 +104,7 @@ static bool follow_listeners(struct worker *w, const struct orders *o)
     }
     for (unsigned i = 0; i < PLACES_MAX; i++)
         if (w->listeners[i].text[0] != '\0' && !w->listeners[i].wanted)
-            stop_listening(&w->listeners[i]);
+            stop_listening(&w->listeners[i], false);
     return true;
 }
 
@@ -129,7 +132,7 @@ static void begin_stop(struct worker *w)
     w->stopping = true;
     for (unsigned i = 0; i < PLACES_MAX; i++)
         if (w->listeners[i].text[0] != '\0')
-            stop_listening(&w->listeners[i]);
+            stop_listening(&w->listeners[i], true);
     dx_proxy_stop(w->proxy);
     w->leave.on_due = on_leave;
     dx_timer_set(w->loop, &w->leave, 1);
