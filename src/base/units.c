@@ -125,7 +125,7 @@ const char *dx_units_duration_text(uint64_t ms, char *buf, size_t n)
     out_single(&a, ms);
     out_compound(&b, ms);
     struct dx_slice one = dx_out_slice(&a), many = dx_out_slice(&b);
-    return finish(many.n < one.n ? many : one, buf);
+    return many.n < one.n ? finish(many, buf) : finish(one, buf);
 }
 
 const char *dx_units_size_text(uint64_t bytes, char *buf, size_t n)

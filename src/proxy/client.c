@@ -134,9 +134,7 @@ bool client_start(struct dx_proxy *p, int fd, const struct dx_address *peer)
     c->idle.on_due = on_idle;
     c->again.run = on_again;
     c->grave.bury = bury;
-    c->peer = *peer;
     c->front.ip = dx_slice_of(c->ip, dx_address_host_text(peer, c->ip, sizeof(c->ip)));
-    c->front.peer = &c->peer;
     if (!dx_transport_open(&c->transport, p->loop, fd, true)) {
         close(fd);
         dx_slab_put(&p->clients_slab, c);

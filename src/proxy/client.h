@@ -19,7 +19,6 @@ struct client {
     struct exchange *exchange; /* NULL between requests */
     struct inlet in;
     size_t seen; /* bytes of an unfinished head that were looked at */
-    struct dx_address peer;
     struct dx_deadline idle;
     struct dx_task again;
     struct dx_grave grave;

@@ -21,8 +21,7 @@ struct exchange;
 
 struct front {
     const struct front_ops *ops;
-    const struct dx_address *peer; /* who is at the other end */
-    struct dx_slice ip;            /* the same as text */
+    struct dx_slice ip; /* who is at the other end: "192.0.2.1", "2001:db8::1", "unix" */
     bool https;
 };
 

@@ -289,10 +289,15 @@ enum state exchange_end(struct exchange *x, enum outcome o)
     return STATE_FINISH;
 }
 
-static bool is_trusted(const struct dx_config *c, const struct dx_address *a)
+/* The address is kept as text alone, which is what nearly every request needs of it. */
+static bool is_trusted(const struct dx_config *c, struct dx_slice ip)
 {
+    struct dx_address a = {.len = sizeof(a.u.sa), .u.sa.sa_family = AF_UNIX};
+
+    if (c->trusted_n == 0 || (!dx_slice_eq(ip, DX_SLICE("unix")) && !dx_address_from_ip(ip, 0, &a)))
+        return false;
     for (unsigned i = 0; i < c->trusted_n; i++)
-        if (dx_cidr_match(&c->trusted[i], a))
+        if (dx_cidr_match(&c->trusted[i], &a))
             return true;
     return false;
 }
@@ -301,7 +306,7 @@ void exchange_peer(const struct exchange *x, const struct dx_config *c, struct d
 {
     *how = (struct dx_forward_request){
         .peer_ip = x->front->ip,
-        .peer_trusted = is_trusted(c, x->front->peer),
+        .peer_trusted = is_trusted(c, x->front->ip),
         .trusted = c->trusted,
         .trusted_n = c->trusted_n,
         .https = x->front->https,

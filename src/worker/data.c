@@ -156,8 +156,10 @@ static bool give_orders(struct data *d, struct dx_snapshot *s, struct dx_err *er
 {
     DX_ASSERT(d->workers_n > 0);
     struct orders *all = calloc(d->workers_n, sizeof(*all));
-    bool ok = all != NULL;
+    bool ok = true;
 
+    if (all == NULL)
+        return dx_err_set(err, "out of memory");
     for (unsigned i = 0; ok && i < d->workers_n; i++)
         ok = fill_orders(d, i, dx_snapshot_config(s), &all[i], err);
     for (unsigned i = 0; ok && i < d->workers_n; i++) {
