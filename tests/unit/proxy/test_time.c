@@ -112,23 +112,41 @@ START_TEST(deadlines_end_with_their_exchange)
 END_TEST
 
 /* A listener whose backlog is full: the handshake hangs. */
-START_TEST(a_server_that_does_not_accept)
+static void fill_backlog(int door)
 {
-    struct peer *waiting[8];
-    world_make("wsgi", 1, "    timeouts: {connect: 30ms}\n", "");
-    ck_assert_int_eq(listen(doors[0], 0), 0);
+    ck_assert_int_eq(listen(door, 0), 0);
     for (int i = 0; i < 3; i++) {
-        struct dx_address a = bound_to(doors[0]);
+        struct dx_address a = bound_to(door);
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
         (void)!connect(fd, &a.u.sa, a.len);
-        waiting[i] = peer_new(fd);
+        (void)peer_new(fd);
         usleep(10000);
     }
+}
+
+START_TEST(a_server_that_does_not_accept)
+{
+    world_make("wsgi", 1, "    timeouts: {connect: 30ms}\n", "");
+    fill_backlog(doors[0]);
     struct peer *c = client_new();
     say(c, GET_X);
     (void)hears_head(c, "HTTP/1.1 504 Gateway Timeout");
     ck_assert_uint_eq(connect_failures(0), 1);
-    (void)waiting;
+    world_end("connect_timeout");
+}
+END_TEST
+
+/* The second wait in the same state has a deadline of its own. */
+START_TEST(two_servers_that_do_not_accept)
+{
+    world_make("wsgi", 2, "    timeouts: {connect: 30ms}\n", "");
+    fill_backlog(doors[0]);
+    fill_backlog(doors[1]);
+    struct peer *c = client_new();
+    say(c, GET_X);
+    (void)hears_head(c, "HTTP/1.1 504 Gateway Timeout");
+    ck_assert_uint_eq(connect_failures(0), 1);
+    ck_assert_uint_eq(connect_failures(1), 1);
     world_end("connect_timeout");
 }
 END_TEST
@@ -242,6 +260,7 @@ int main(void)
         a_slow_server,
         deadlines_end_with_their_exchange,
         a_server_that_does_not_accept,
+        two_servers_that_do_not_accept,
         a_server_that_takes_nothing,
         an_answer_that_stops,
         an_asgi_stream_may_be_silent,
