@@ -67,17 +67,25 @@ static bool whole_body(struct front *f, struct exchange *x, struct dx_slice *bod
     return true;
 }
 
-/* Receives more of the body. The first time, the block with the head in it is left to the exchange. */
+/* Receives more of the body. The first time, the block with the head in it is left to the exchange; after
+ * that, a client that sends nothing holds none. */
 static enum front_io fill_body(struct client *c, struct exchange *x)
 {
     struct blocks b = client_blocks(c);
     bool bulk = x->request.framing == DX_FRAMING_CHUNKED || x->client_body.left > BLOCK_BYTES;
+    enum dx_io io = DX_IO_AGAIN;
 
-    if (!c->transport.readable)
-        return FRONT_WAIT;
-    if (x->head_block == NULL && !inlet_detach(&c->in, &b, bulk, &x->head_block, &x->head_block_bulk))
-        return FRONT_GONE;
-    return from_io(inlet_fill(&c->in, &c->transport, &b, bulk));
+    if (x->head_block == NULL) {
+        if (!c->transport.readable)
+            return FRONT_WAIT;
+        if (!inlet_detach(&c->in, &b, bulk, &x->head_block, &x->head_block_bulk))
+            return FRONT_GONE;
+    }
+    if (c->transport.readable)
+        io = inlet_fill(&c->in, &c->transport, &b, bulk);
+    if (io == DX_IO_AGAIN && inlet_empty(&c->in))
+        inlet_release(&c->in, &b);
+    return from_io(io);
 }
 
 /* FRONT_WAIT: the section is not here whole. */

@@ -221,6 +221,15 @@ static enum pump flush_down(struct exchange *x)
     return PUMP_CLIENT_GONE;
 }
 
+/* A stream that is quiet holds no block while it waits. */
+static enum pump rest(struct exchange *x)
+{
+    struct blocks b = blocks_of(x);
+    if (inlet_empty(&x->in))
+        inlet_release(&x->in, &b);
+    return wait_for(x, BLOCKED_SERVER);
+}
+
 /* More bytes of the server. The outlet is empty, so nothing points into the inlet. PUMP_DONE: look again. */
 static enum pump fill_down(struct exchange *x)
 {
@@ -228,12 +237,12 @@ static enum pump fill_down(struct exchange *x)
     struct dx_transport *t = dx_connection_transport(x->connection);
 
     if (!t->readable)
-        return wait_for(x, BLOCKED_SERVER);
+        return rest(x);
     switch (inlet_fill(&x->in, t, &b, true)) {
     case DX_IO_OK:
         return PUMP_DONE;
     case DX_IO_AGAIN:
-        return wait_for(x, BLOCKED_SERVER);
+        return rest(x);
     case DX_IO_EOF:
         if (x->answer.framing == DX_FRAMING_CLOSE)
             return end_down(x, NULL);

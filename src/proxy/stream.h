@@ -25,7 +25,7 @@ struct blocks {
 
 static inline struct dx_slice inlet_bytes(const struct inlet *in)
 {
-    return dx_slice_of(in->p + in->begin, in->end - in->begin);
+    return dx_slice_of(in->p ? in->p + in->begin : NULL, in->end - in->begin);
 }
 static inline bool inlet_empty(const struct inlet *in) { return in->begin == in->end; }
 
