@@ -48,7 +48,7 @@ def test_a_server_that_takes_no_more_of_the_request(diplex, scripted):
         client.send(f'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {64 << 20}\r\n\r\n')
         client.socket.settimeout(0.3)
         with contextlib.suppress(TimeoutError):
-            while True:
+            for _ in range(64):  # no more than was said: after the 504 what still comes is read and dropped
                 client.send(b'x' * (1 << 20))
         client.socket.settimeout(5)
         assert client.response('POST').status == 504
