@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -291,6 +292,7 @@ def test_it_runs_as_an_ordinary_user(diplex, scripted):
     site = diplex(one_pool('asgi', scripted(keep_answering)), start=False)
     os.chmod(site.directory, 0o777)
     os.chmod(site.directory.parent, 0o755)
+    site.arguments[0] = shutil.copy2(DIPLEX, site.directory)  # the build may lie in a home that is closed to others
     with site.stdout_path.open('ab') as out, site.stderr_path.open('ab') as err:
         site.process = subprocess.Popen(
             site.arguments,
@@ -319,10 +321,11 @@ def test_started_as_root_it_drops_to_a_user(diplex, scripted):
 
 def test_as_process_1_of_a_container_it_stops_on_sigterm(diplex, scripted):
     """In a process namespace of its own, where signals without a handler are ignored and orphans arrive."""
-    if os.getuid() != 0 or subprocess.run(['unshare', '--pid', '--fork', 'true'], capture_output=True).returncode != 0:
+    namespace = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc']
+    if os.getuid() != 0 or subprocess.run([*namespace, 'true'], capture_output=True).returncode != 0:
         pytest.skip('needs a process namespace')
     site = diplex(one_pool('asgi', scripted(keep_answering)), start=False)
-    site.arguments = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc', *site.arguments]
+    site.arguments = [*namespace, *site.arguments]
     site.start()
     assert site.get('/').status == 200
     (inner,) = site.children()
