@@ -83,6 +83,8 @@ dx_need() {
     done
     [ ${#missing[@]} -gt 0 ] || return 0
     command -v apt-get >/dev/null || dx_die "missing, and no apt-get to install it with: ${missing[*]}"
+    [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null ||
+        dx_die "missing, and neither root nor sudo to install it with: apt-get install ${missing[*]}"
     dx_say "installing ${missing[*]}"
     dx_as_root apt-get update -qq
     dx_apt_install "${missing[@]}"
