@@ -20,93 +20,74 @@ import math
 import os
 import pathlib
 import platform
+import resource
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-from peers import BASELINE, BUILD, FLOOR, HERE, PEERS, Peer, Site
+from peers import BUILD, HERE, PEERS, Peer, Site
 from processes import Program, free_port
+from tables import Sample, best_rate, calls_table, show, table
+from works import WORKS, Work
 
 CONNECTIONS = 64
+RATE = 4000.0  # of paced requests where no other proxy was measured before
 WARM_UP = 0.2
-PATIENCE = 10.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Work:
-    """One kind of work. A path under /async/ goes to the asgi pool, any other to the wsgi pool."""
-
-    name: str
-    title: str
-    path: str
-    unix: bool = False  # to the server
-    close: bool = False  # a new client connection for each request
-    fields: tuple[str, ...] = ()  # of the request, beyond Host
-
-
-# What a browser sends with a request of a page's script.
-BROWSER = (
-    'User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
-    'Accept: application/json',
-    'Accept-Language: en-GB,en;q=0.5',
-    'Accept-Encoding: gzip, deflate, br, zstd',
-    'Referer: https://www.example.com/items/?page=2&order=-created',
-    'Cookie: csrftoken=Zy8uRk2mQb3sVxW1nT4pLd6hJc9fGaE0; sessionid=7q2n8x4k1v9m3c6z5b0t8r2w4y6u1i3o; theme=dark',
-    'Sec-Fetch-Dest: empty',
-    'Sec-Fetch-Mode: cors',
-    'Sec-Fetch-Site: same-origin',
-    'Priority: u=4',
-    'Pragma: no-cache',
-    'Cache-Control: no-cache',
-)
-WORKS = {
-    work.name: work
-    for work in (
-        Work('small', 'small keep-alive GET to the asgi pool, TCP to the server', '/async/'),
-        Work('small-unix', 'the same, Unix socket to the server', '/async/', unix=True),
-        Work('small-wsgi', 'small keep-alive GET to the wsgi pool, TCP to the server', '/'),
-        Work('browser', 'small keep-alive GET with the fields of a browser, asgi pool', '/async/', fields=BROWSER),
-        Work('64k', 'answers of 64 KiB, asgi pool, TCP to the server', '/async/bytes/65536'),
-        Work('connect', 'a new client connection for each small GET, asgi pool, TCP to the server', '/async/',
-             close=True),
-    )
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class Sample:
-    """What one proxy did in one round of one work."""
-
-    requests: int
-    seconds: float
-    cpu_us: float  # per request, all threads and processes of the proxy
-    user_share: float  # of the processor time
-    busy: float  # of one core
-    p50_us: int
-    p99_us: int
-    p999_us: int
-    errors: int
-    pss_kib: int | None
-
-
-# The rows of the table: title, value of a sample, how to write it.
-COLUMNS = (
-    ('req/s', lambda s: s.requests / s.seconds, '{:.0f}'),
-    ('CPU us/req', lambda s: s.cpu_us, '{:.2f}'),
-    ('user', lambda s: 100 * s.user_share, '{:.0f}%'),
-    ('busy', lambda s: 100 * s.busy, '{:.0f}%'),
-    ('p50 us', lambda s: s.p50_us, '{:.0f}'),
-    ('p99 us', lambda s: s.p99_us, '{:.0f}'),
-    ('p99.9 us', lambda s: s.p999_us, '{:.0f}'),
-    ('PSS MiB', lambda s: math.nan if s.pss_kib is None else s.pss_kib / 1024, '{:.1f}'),
-)
+PATIENCE = 30.0
+DESCRIPTORS = 20000
 
 
 class Trouble(Exception):
     """Something that was started did not do its part; said on one line or with its output."""
+
+
+class Wrk:
+    """Load from wrk, which begins at once. It takes whole seconds only, so it is interrupted when its time is over."""
+
+    def __init__(self, bench: Bench, work: Work, port: int, seconds: float):
+        connections = bench.connections(work)
+        command = ['env', f'BENCH_UPLOAD={work.upload}', 'wrk', '-t', str(min(bench.options.load_threads, connections)),
+                   '-c', str(connections), '-d', str(math.ceil(seconds) + 5), '-s', str(HERE / 'wrk.lua')]
+        fields = (*work.fields, *(('Connection: close',) if work.close else ()))
+        command += [word for field in fields for word in ('-H', field)]
+        self.program = Program([*command, f'http://127.0.0.1:{port}{work.path}'], bench.options.load_cores,
+                               bench.directory / 'wrk.log')
+
+    def begin(self) -> None:
+        pass
+
+
+class Load:
+    """Load from load.c, whose connections are made and warm before it begins."""
+
+    def __init__(self, bench: Bench, work: Work, port: int, mode: str, connections: int):
+        command = [str(BUILD / 'load'), mode, f'127.0.0.1:{port}', work.path, str(connections)]
+        command += [str(bench.rate)] if work.paced else []
+        self.program = Program(command, bench.options.load_cores, bench.directory / f'load-{mode}.log')
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.program.stop)
+            wait_until(lambda: 'READY' in self.program.output() or not self.program.running(), f'{mode} is connected')
+            if not self.program.running():
+                raise Trouble(f'load {mode} failed:\n{self.program.output()}')
+            stack.pop_all()
+
+    def begin(self) -> None:
+        self.program.begin()
+
+
+class Meter:
+    """What a proxy used between two moments."""
+
+    def __init__(self, proxy: Program):
+        self.proxy = proxy
+        self.cpu, self.ticks, self.began = proxy.cpu_ns(), proxy.ticks(), time.monotonic()
+
+    def read(self) -> dict:
+        cpu, passed = self.proxy.cpu_ns() - self.cpu, time.monotonic() - self.began
+        user, system = (now - then for now, then in zip(self.proxy.ticks(), self.ticks))
+        return {'cpu_ns': cpu, 'user_share': user / max(user + system, 1), 'busy': cpu / passed / 1e9}
 
 
 class Bench:
@@ -115,15 +96,19 @@ class Bench:
         self.directory = directory
         self.directory.chmod(0o755)  # a proxy started by root carries requests as somebody else
         self.starts = 0
+        self.rate = options.rate or RATE
         self.origins = {}
 
+    def connections(self, work: Work) -> int:
+        return work.connections or self.options.connections
+
     def begin_origins(self, stack: contextlib.ExitStack, works: list[Work]) -> None:
-        for unix in sorted({work.unix for work in works}):
-            address = f'unix:{self.directory}/origin.sock' if unix else f'127.0.0.1:{free_port()}'
-            name = 'origin-unix' if unix else 'origin-tcp'
-            stack.enter_context(Program([str(BUILD / 'origin'), address], self.options.load_cores,
-                                        self.directory / f'{name}.log'))
-            self.origins[unix] = address
+        for unix, closes in sorted({(work.unix, work.server_closes) for work in works} | {(False, False)}):
+            name = f'origin-{"unix" if unix else "tcp"}{"-closes" if closes else ""}'
+            address = f'unix:{self.directory}/{name}.sock' if unix else f'127.0.0.1:{free_port()}'
+            stack.enter_context(Program([str(BUILD / 'origin'), *(['--close'] if closes else []), address],
+                                        self.options.load_cores, self.directory / f'{name}.log'))
+            self.origins[unix, closes] = address
 
     @contextlib.contextmanager
     def started(self, peer: Peer, work: Work):
@@ -131,53 +116,85 @@ class Bench:
         self.starts += 1
         directory = self.directory / f'{self.starts}-{peer.name}'
         directory.mkdir()
-        site = peer.prepare(Site(directory, free_port(), self.origins[work.unix], self.options.workers))
-        with Program(peer.command(site), self.options.proxy_cores, directory / 'output') as proxy:
-            for path in {work.path, '/', '/async/'}:
+        workers = work.workers or self.options.workers
+        site = Site(directory, free_port(), self.origins[work.unix, work.server_closes], workers, work.logged,
+                    work.routes)
+        peer.prepare(site)
+        cores = self.options.proxy_cores if work.workers is None else self.options.all_cores
+        with Program(peer.command(site), cores, directory / 'output') as proxy:
+            for path in ('/', '/async/'):
                 wait_for_answer(proxy, peer, site.port, path)
             yield proxy, site.port
             if not proxy.running():
                 raise Trouble(f'{peer.name} died:\n{proxy.output()}')
+        shutil.rmtree(directory, ignore_errors=True)
 
-    def load(self, work: Work, port: int, seconds: float) -> dict:
-        """What wrk saw. It takes whole seconds only, so it is interrupted when its time is over."""
-        command = ['wrk', '-t', str(self.options.load_threads), '-c', str(self.options.connections),
-                   '-d', str(math.ceil(seconds) + 5), '-s', str(HERE / 'wrk.lua')]
-        fields = (*work.fields, *(('Connection: close',) if work.close else ()))
-        command += [word for field in fields for word in ('-H', field)]
-        with Program([*command, f'http://127.0.0.1:{port}{work.path}'], self.options.load_cores,
-                     self.directory / 'wrk.log') as wrk:
-            time.sleep(seconds)
-            wrk.interrupt()
-            wrk.wait(PATIENCE)
-            for line in wrk.output().splitlines():
-                if line.startswith('DONE '):
-                    return json.loads(line[5:])
-            raise Trouble(f'wrk failed:\n{wrk.output()}')
+    @contextlib.contextmanager
+    def loading(self, work: Work, port: int, seconds: float):
+        """The load generator; what it has seen is in the dictionary once it is over."""
+        seen = {}
+        load = Wrk(self, work, port, seconds) if work.load == 'wrk' else \
+            Load(self, work, port, work.load, self.connections(work))
+        with load.program as program:
+            yield load, seen
+            program.interrupt()
+            program.wait(PATIENCE)
+            line = next((line for line in program.output().splitlines() if line.startswith('DONE ')), None)
+            if line is None:
+                raise Trouble(f'{work.load} failed:\n{program.output()}')
+            seen.update(json.loads(line[5:]))
+
+    def warm(self, work: Work, port: int) -> None:
+        with self.loading(work, port, WARM_UP) as (load, _):
+            load.begin()
+            time.sleep(WARM_UP)
+
+    @contextlib.contextmanager
+    def waiting(self, work: Work, proxy: Program, port: int):
+        """The connections that only wait, and how much memory each costs."""
+        if not work.idle:
+            yield None
+            return
+        before = proxy.pss_kib()
+        load = Load(self, work, port, 'idle', work.idle)
+        with load.program:
+            after = proxy.pss_kib()
+            yield None if before is None or after is None else (after - before) * 1024 / work.idle
 
     def measure(self, peer: Peer, work: Work) -> Sample:
+        """One sample; with wrk it holds the making of its connections, with load.c it does not."""
+        than = self.measure(peer, WORKS[work.than]).cpu_us if work.than else None
         with self.started(peer, work) as (proxy, port):
-            self.load(work, port, WARM_UP)
-            cpu, ticks, began = proxy.cpu_ns(), proxy.ticks(), time.monotonic()
-            seen = self.load(work, port, self.options.seconds)
-            cpu, passed = proxy.cpu_ns() - cpu, time.monotonic() - began
-            user, system = (now - then for now, then in zip(proxy.ticks(), ticks))
-            requests = max(seen['requests'], 1)
-            return Sample(requests=seen['requests'], seconds=seen['duration_us'] / 1e6, cpu_us=cpu / requests / 1e3,
-                          user_share=user / max(user + system, 1), busy=cpu / passed / 1e9, p50_us=seen['p50_us'],
-                          p99_us=seen['p99_us'], p999_us=seen['p999_us'], errors=seen['errors'] + seen['refused'],
-                          pss_kib=proxy.pss_kib())
+            if work.load == 'wrk':
+                self.warm(work, port)
+            with self.waiting(work, proxy, port) as idle_bytes:
+                meter = Meter(proxy)
+                with self.loading(work, port, self.options.seconds) as (load, seen):
+                    if work.load != 'wrk':
+                        meter = Meter(proxy)
+                    load.begin()
+                    time.sleep(self.options.seconds)
+                    used = meter.read()
+                if work.load == 'wrk':
+                    used = meter.read()
+                pss = proxy.pss_kib()
+        return Sample(requests=seen['requests'], seconds=max(seen['duration_us'], 1) / 1e6,
+                      cpu_us=used['cpu_ns'] / max(seen['requests'], 1) / 1e3, user_share=used['user_share'],
+                      busy=used['busy'], p50_us=seen['p50_us'], p99_us=seen['p99_us'], p999_us=seen['p999_us'],
+                      errors=seen['errors'] + seen['refused'], pss_kib=pss, idle_bytes=idle_bytes, than_cpu_us=than)
 
     def calls(self, peer: Peer, work: Work) -> dict[str, float]:
         """System calls per request by name. Tracing slows everything, so nothing is timed here."""
         with self.started(peer, work) as (proxy, port):
-            self.load(work, port, WARM_UP)
+            self.warm(work, port)
             counts = proxy.log.with_name('strace')
             trace = ['strace', '-f', '-c', '-U', 'calls,name', '-o', str(counts)]
             trace += [word for pid in proxy.tree() for word in ('-p', str(pid))]
             with Program(trace, self.options.load_cores, proxy.log.with_name('strace.log')) as strace:
                 wait_until(lambda: 'attached' in strace.output(), 'strace attaches')
-                seen = self.load(work, port, self.options.seconds)
+                with self.loading(work, port, self.options.seconds) as (load, seen):
+                    load.begin()
+                    time.sleep(self.options.seconds)
                 strace.interrupt()
                 strace.wait(PATIENCE)
             pairs = [line.split() for line in counts.read_text().splitlines()]
@@ -208,63 +225,16 @@ def wait_for_answer(proxy: Program, peer: Peer, port: int, path: str) -> None:
 
 
 def build() -> None:
-    """Compiles the origin and the relay where they are missing or older than what they are made of."""
+    """Compiles the origin, the relay and the load where they are missing or older than what they are made of."""
     BUILD.mkdir(parents=True, exist_ok=True)
-    for name in ('origin', 'relay'):
-        program, sources = BUILD / name, [HERE / f'{name}.c', HERE / 'sockets.h']
+    for name in ('origin', 'relay', 'load'):
+        program, sources = BUILD / name, [HERE / f'{name}.c', HERE / 'sockets.h', HERE / 'frames.h']
         if program.exists() and all(program.stat().st_mtime > source.stat().st_mtime for source in sources):
             continue
         fresh = program.with_suffix(f'.{os.getpid()}')
         subprocess.run(['cc', '-std=gnu11', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra', '-o', str(fresh),
                         str(sources[0])], check=True, timeout=120)
         fresh.replace(program)
-
-
-def median(samples: list[Sample], value) -> float:
-    return statistics.median(value(sample) for sample in samples)
-
-
-def ratio(rounds: list[dict[str, Sample]], peer: str, other: str) -> float | None:
-    """The median over the rounds of how much more processor time a request costs than with the other."""
-    if other not in rounds[0]:
-        return None
-    return statistics.median(of[peer].cpu_us / max(of[other].cpu_us, 1e-9) for of in rounds)
-
-
-def spread(samples: list[Sample]) -> float:
-    costs = [sample.cpu_us for sample in samples]
-    return (max(costs) - min(costs)) / max(statistics.median(costs), 1e-9)
-
-
-def table(rounds: list[dict[str, Sample]]) -> list[list[str]]:
-    rows = [['', *(title for title, _, _ in COLUMNS), 'errors', 'spread', f'/{FLOOR}', f'/{BASELINE}']]
-    for peer in rounds[0]:
-        samples = [of[peer] for of in rounds]
-        row = [peer, *(form.format(median(samples, value)) for _, value, form in COLUMNS)]
-        row += [str(sum(sample.errors for sample in samples)), f'{100 * spread(samples):.0f}%']
-        row += ['-' if (by := ratio(rounds, peer, other)) is None else f'{by:.2f}' for other in (FLOOR, BASELINE)]
-        rows.append(row)
-    return rows
-
-
-def calls_table(counts: dict[str, dict[str, float]]) -> list[list[str]]:
-    """Calls that happen in one request of a hundred or more; the others are in `others`."""
-    names = sorted({name for of in counts.values() for name, count in of.items() if count >= 0.01},
-                   key=lambda name: -max(of.get(name, 0.0) for of in counts.values()))
-    rows = [['calls/req', 'all', *names, 'others']]
-    for peer, of in counts.items():
-        others = sum(count for name, count in of.items() if name not in names)
-        rows.append([peer, *(f'{value:.2f}' for value in
-                             (sum(of.values()), *(of.get(name, 0.0) for name in names), others))])
-    return rows
-
-
-def show(title: str, rows: list[list[str]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    print(f'\n{title}')
-    for row in rows:
-        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]
-        print('  ' + '  '.join(cells).rstrip(), flush=True)
 
 
 def machine() -> dict:
@@ -284,25 +254,36 @@ def read_options() -> argparse.Namespace:
     proxy_cores, load_cores = cores()
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
     parser.add_argument('--works', default=','.join(WORKS), help='of %(default)s')
-    parser.add_argument('--peers', default=','.join(PEERS), help='of %(default)s')
-    parser.add_argument('--rounds', type=int, default=5, help='%(default)s by default')
-    parser.add_argument('--seconds', type=float, default=2.0, help='of load in each; %(default)s by default')
-    parser.add_argument('--connections', type=int, default=CONNECTIONS, help='of wrk; %(default)s by default')
+    parser.add_argument('--peers', help=f'of {",".join(PEERS)}; those that are there by default')
+    parser.add_argument('--rounds', type=int, default=3, help='%(default)s by default')
+    parser.add_argument('--seconds', type=float, default=0.4, help='of load in each; %(default)s by default')
+    parser.add_argument('--connections', type=int, default=CONNECTIONS, help='of the load; %(default)s by default')
+    parser.add_argument('--rate', type=float, help="of paced requests; half of the best peer's by default")
     parser.add_argument('--load-threads', type=int, default=1, help='of wrk; %(default)s by default')
     parser.add_argument('--workers', type=int, default=1, help='threads or processes of a proxy; %(default)s by default')
     parser.add_argument('--proxy-cores', default=proxy_cores, help='as taskset -c takes them; %(default)s by default')
-    parser.add_argument('--load-cores', default=load_cores, help='for origin and wrk; %(default)s by default')
+    parser.add_argument('--load-cores', default=load_cores, help='for origin and load; %(default)s by default')
     parser.add_argument('--calls', action='store_true', help='count system calls instead, with strace')
     parser.add_argument('--json', type=pathlib.Path, metavar='FILE', help='write everything measured there')
     options = parser.parse_args()
+    options.all_cores = f'{options.proxy_cores},{options.load_cores}'
     for chosen, known in (('works', WORKS), ('peers', PEERS)):
-        names = getattr(options, chosen).split(',')
+        names = (getattr(options, chosen) or ','.join(known)).split(',')
         if unknown := [name for name in names if name not in known]:
             parser.error(f'no such {chosen[:-1]}: {", ".join(unknown)}; there are {", ".join(known)}')
-        setattr(options, chosen, [known[name] for name in names])
+        optional = chosen == 'peers' and options.peers is None
+        setattr(options, chosen, present(names) if optional else [known[name] for name in names])
     if options.rounds < 1 or options.seconds <= 0:
         parser.error('at least one round, and a time above nothing')
     return options
+
+
+def present(names: list[str]) -> list[Peer]:
+    """The peers that are installed; the others are told, and left out."""
+    for name in names:
+        if not PEERS[name].path() and not PEERS[name].program.startswith('/'):
+            print(f'skipped: {name} is not installed (tests/bench/run installs it where it can be had)')
+    return [PEERS[name] for name in names if PEERS[name].path() or PEERS[name].program.startswith('/')]
 
 
 def missing(options: argparse.Namespace) -> list[str]:
@@ -314,13 +295,22 @@ def missing(options: argparse.Namespace) -> list[str]:
 def run(bench: Bench, report: dict) -> None:
     options = bench.options
     for work in options.works:
+        peers = [peer for peer in options.peers if not work.needs() & set(peer.lacks)]
+        title = f'{work.name}: {work.title}'
+        if without := [peer.name for peer in options.peers if peer not in peers]:
+            title += f' (not for {", ".join(without)})'
+        if not peers:
+            print(f'\n{title}')
+            continue
         if options.calls:
-            counts = {peer.name: bench.calls(peer, work) for peer in options.peers}
-            show(f'{work.name}: {work.title}', calls_table(counts))
+            counts = {peer.name: bench.calls(peer, work) for peer in peers}
+            show(title, calls_table(counts))
             report['works'][work.name] = counts
             continue
-        rounds = [{peer.name: bench.measure(peer, work) for peer in options.peers} for _ in range(options.rounds)]
-        show(f'{work.name}: {work.title}', table(rounds))
+        rounds = [{peer.name: bench.measure(peer, work) for peer in peers} for _ in range(options.rounds)]
+        if work.name == 'small' and not options.rate:
+            bench.rate = (best_rate(rounds) or 2 * RATE) / 2
+        show(f'{title} ({bench.rate:.0f} req/s)' if work.paced else title, table(rounds, work.unit, work.than))
         report['works'][work.name] = [{name: dataclasses.asdict(sample) for name, sample in of.items()}
                                       for of in rounds]
 
@@ -331,6 +321,8 @@ def main() -> int:
     if tools := missing(options):
         print(f'missing: {", ".join(tools)}', file=sys.stderr)
         return 2
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS if most < 0 else min(most, DESCRIPTORS), most))
     report = {'machine': machine(), 'peers': {peer.name: peer.describe() for peer in options.peers},
               'options': {'rounds': options.rounds, 'seconds': options.seconds, 'connections': options.connections,
                           'workers': options.workers, 'calls': options.calls}, 'works': {}}

@@ -5,24 +5,40 @@
  *
  *     origin [--close] LISTEN    an address as 127.0.0.1:8000 or unix:/path
  *
- * Any target is answered 200 with 128 bytes, or with N where it contains `/bytes/N`. With --close each answer
- * ends its connection, as gunicorn's sync workers do; so does a request that says `Connection: close`. It
- * believes its clients: a body is skipped by its Content-Length, and heads are not checked beyond what
- * finding their parts takes.
+ * Any target is answered 200 with 128 bytes, or with N where it contains `/bytes/N`. A target that contains
+ * `/events` becomes an endless stream of server-sent events, ten a second, and `/ws` a WebSocket that sends
+ * each message of 64 bytes back. With --close each answer ends its connection, as gunicorn's sync workers do;
+ * so does a request that says `Connection: close`. It believes its clients: a body is skipped by its
+ * Content-Length, and heads are not checked beyond what finding their parts takes.
  */
 #include "sockets.h"
+
+#include "frames.h"
 
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <strings.h>
 #include <sys/epoll.h>
+#include <sys/queue.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
+#include <time.h>
 
-enum { EVENTS = 256, HEAD_BYTES = 16 * 1024, DEFAULT_BODY_BYTES = 128, BODY_BYTES_MAX = 16 * 1024 * 1024 };
+enum {
+    EVENTS = 256,
+    HEAD_BYTES = 16 * 1024,
+    SKIP_BYTES = 256 * 1024,
+    DEFAULT_BODY_BYTES = 128,
+    BODY_BYTES_MAX = 16 * 1024 * 1024,
+};
+
+enum speech { HTTP, WEBSOCKET, EVENT_STREAM };
 
 struct client {
     int fd;
+    enum speech speech;
+    LIST_ENTRY(client) listening; /* only with EVENT_STREAM */
     bool last;          /* close when the answer has left */
     bool blocked;       /* the socket takes no more of the answer: waiting for EPOLLOUT, not for EPOLLIN */
     size_t filled;      /* bytes of `input` */
@@ -37,12 +53,17 @@ struct client {
 struct origin {
     int epoll;
     int listener;
+    int timer;
     bool close_each;
     char *body;
+    LIST_HEAD(, client) listeners;
+    char skipped[SKIP_BYTES];
 };
 
 static void drop(struct client *client)
 {
+    if (client->speech == EVENT_STREAM)
+        LIST_REMOVE(client, listening);
     close(client->fd);
     free(client);
 }
@@ -66,26 +87,56 @@ static const char *field(const char *head, const char *name)
     return NULL;
 }
 
-static size_t wanted_bytes(char *head)
+/* A word in the request line. */
+static const char *find_in_target(char *head, const char *word)
 {
     char *end_of_line = strstr(head, "\r\n");
     *end_of_line = '\0';
-    const char *found = strstr(head, "/bytes/");
+    const char *found = strstr(head, word);
     *end_of_line = '\r';
+    return found;
+}
+
+static size_t wanted_bytes(char *head)
+{
+    const char *found = find_in_target(head, "/bytes/");
     if (!found)
         return DEFAULT_BODY_BYTES;
     unsigned long count = strtoul(found + strlen("/bytes/"), NULL, 10);
     return count < BODY_BYTES_MAX ? count : BODY_BYTES_MAX;
 }
 
+/* Answers that never end have no body here: what follows the head is said when there is something to say. */
+static void prepare_endless(struct origin *origin, struct client *client, enum speech speech)
+{
+    static const char *const heads[] = {
+        [WEBSOCKET] = "HTTP/1.1 101 Switching Protocols\r\nServer: origin\r\nConnection: Upgrade\r\n"
+                      "Upgrade: websocket\r\nSec-WebSocket-Accept: " FRAMES_ACCEPT "\r\n\r\n",
+        [EVENT_STREAM] = "HTTP/1.1 200 OK\r\nServer: origin\r\nContent-Type: text/event-stream\r\n"
+                         "Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n"
+                         "Transfer-Encoding: chunked\r\n\r\n",
+    };
+    client->speech = speech;
+    client->last = false;
+    client->body_length = 0;
+    client->head_length = (size_t)snprintf(client->head, sizeof client->head, "%s", heads[speech]);
+    if (speech == EVENT_STREAM)
+        LIST_INSERT_HEAD(&origin->listeners, client, listening);
+}
+
 static void prepare(struct origin *origin, struct client *client, char *head)
 {
+    client->output_from = 0;
+    client->skip = 0;
+    if (find_in_target(head, "/ws") || find_in_target(head, "/events")) {
+        prepare_endless(origin, client, find_in_target(head, "/ws") ? WEBSOCKET : EVENT_STREAM);
+        return;
+    }
     const char *connection = field(head, "Connection");
     const char *length = field(head, "Content-Length");
     client->last = origin->close_each || (connection && strncasecmp(connection, "close", 5) == 0);
     client->skip = length ? strtoull(length, NULL, 10) : 0;
     client->body_length = wanted_bytes(head);
-    client->output_from = 0;
     int count = snprintf(client->head, sizeof client->head,
                          "HTTP/1.1 200 OK\r\nServer: origin\r\nDate: Sun, 22 Nov 2026 12:00:00 GMT\r\n"
                          "Content-Type: text/plain\r\nContent-Length: %zu\r\n%s\r\n",
@@ -138,6 +189,39 @@ static bool answer(struct origin *origin, struct client *client)
     return true;
 }
 
+/* Sends the messages back that have come whole, unmasked; false when the client does not take them. */
+static bool echo(struct client *client)
+{
+    size_t from = 0;
+    for (; client->filled - from >= FRAME_UP_BYTES; from += FRAME_UP_BYTES) {
+        char *up = client->input + from, down[FRAME_DOWN_BYTES] = {up[0], FRAME_PAYLOAD_BYTES};
+        memcpy(down + 2, up + FRAME_UP_BYTES - FRAME_PAYLOAD_BYTES, FRAME_PAYLOAD_BYTES);
+        if (send(client->fd, down, sizeof down, MSG_NOSIGNAL) != (ssize_t)sizeof down)
+            return false;
+    }
+    client->filled -= from;
+    memmove(client->input, client->input + from, client->filled);
+    return true;
+}
+
+/* One event for all who listen. Whoever does not take it is let go when the loop tells of his end. */
+static void tell(struct origin *origin)
+{
+    uint64_t ticks;
+    (void)!read(origin->timer, &ticks, sizeof ticks);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    unsigned long long ns = (unsigned long long)now.tv_sec * 1000000000u + (unsigned long long)now.tv_nsec;
+    char chunk[EVENT_BYTES + 16];
+    int length = snprintf(chunk, sizeof chunk, "%x\r\ndata: %019llu %s\n\n\r\n", EVENT_BYTES, ns,
+                          "....................................");
+    struct client *client;
+    LIST_FOREACH(client, &origin->listeners, listening) {
+        if (!client->head_length && send(client->fd, chunk, (size_t)length, MSG_NOSIGNAL) != length)
+            shutdown(client->fd, SHUT_RDWR);
+    }
+}
+
 static void block(struct origin *origin, struct client *client, bool blocked)
 {
     if (client->blocked == blocked)
@@ -163,7 +247,9 @@ static bool advance(struct origin *origin, struct client *client)
             if (client->last)
                 return false;
         }
-        if (!take_head(origin, client))
+        if (client->speech == WEBSOCKET)
+            return echo(client);
+        if (client->speech == EVENT_STREAM || !take_head(origin, client))
             return client->filled < sizeof client->input - 1;
     }
 }
@@ -172,6 +258,14 @@ static void on_event(struct origin *origin, struct client *client, uint32_t even
 {
     if (events & EPOLLOUT) {
         if (!advance(origin, client))
+            drop(client);
+        return;
+    }
+    if (client->skip && !client->filled) { /* a body goes by in large pieces */
+        size_t most = client->skip < SKIP_BYTES ? (size_t)client->skip : SKIP_BYTES;
+        ssize_t gone = recv(client->fd, origin->skipped, most, 0);
+        client->skip -= gone > 0 ? (uint64_t)gone : 0;
+        if (gone == 0 || (gone < 0 && errno != EAGAIN) || !advance(origin, client))
             drop(client);
         return;
     }
@@ -198,6 +292,17 @@ static void on_client(struct origin *origin)
     watch(origin, EPOLL_CTL_ADD, client, EPOLLIN);
 }
 
+static void start_timer(struct origin *origin)
+{
+    struct timespec period = {.tv_nsec = EVENT_PERIOD_MS * 1000000L};
+    struct itimerspec ticks = {.it_interval = period, .it_value = period};
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = origin};
+    origin->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (origin->timer < 0 || timerfd_settime(origin->timer, 0, &ticks, NULL) ||
+        epoll_ctl(origin->epoll, EPOLL_CTL_ADD, origin->timer, &event))
+        bench_die("timerfd");
+}
+
 int main(int argc, char **argv)
 {
     static struct origin origin;
@@ -213,6 +318,7 @@ int main(int argc, char **argv)
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
     if (!origin.body || origin.epoll < 0 || epoll_ctl(origin.epoll, EPOLL_CTL_ADD, origin.listener, &event))
         bench_die("epoll");
+    start_timer(&origin);
     memset(origin.body, 'x', BODY_BYTES_MAX);
     for (;;) {
         struct epoll_event events[EVENTS];
@@ -220,7 +326,9 @@ int main(int argc, char **argv)
         if (count < 0 && errno != EINTR)
             bench_die("epoll_wait");
         for (int i = 0; i < count; i++) {
-            if (events[i].data.ptr)
+            if (events[i].data.ptr == &origin)
+                tell(&origin);
+            else if (events[i].data.ptr)
                 on_event(&origin, events[i].data.ptr, events[i].events);
             else
                 on_client(&origin);

@@ -75,6 +75,9 @@ class Program:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    def begin(self) -> None:
+        self._process.send_signal(signal.SIGUSR1)
+
     def interrupt(self) -> None:
         self._process.send_signal(signal.SIGINT)
 
@@ -93,7 +96,7 @@ class Program:
                 born[pid] = _stat(pid)[19]
         self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(5)
+            self._process.wait(2)
         for pid, start in born.items():
             with contextlib.suppress(OSError):
                 if pid != self.pid and _stat(pid)[19] == start:

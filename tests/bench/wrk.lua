@@ -1,6 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- What wrk tells bench.py when it is done, as one line of JSON. Times in microseconds. Requests are wrk's own: no
--- function here runs while it loads.
+-- function here runs while it loads. BENCH_UPLOAD in the environment is the size of the body that each has.
+
+local upload = tonumber(os.getenv('BENCH_UPLOAD') or 0)
+if upload > 0 then
+    wrk.method = 'POST'
+    wrk.body = string.rep('x', upload)
+end
 
 function done(summary, latency, requests)
     local e = summary.errors
