@@ -7,7 +7,7 @@
 #define BENCH_FRAMES_H
 
 /* The example of RFC 6455 1.3: a key and the answer to it. */
-#define FRAMES_KEY "dGhlIHNhbXBsZSBub25jZQ=="
+#define FRAMES_KEY    "dGhlIHNhbXBsZSBub25jZQ=="
 #define FRAMES_ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 enum {

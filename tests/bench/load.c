@@ -41,10 +41,10 @@ enum mode { GET, WS, SSE, IDLE };
 
 struct client {
     int fd;
-    bool ready;  /* its handshake is done */
-    bool dead;   /* closed by the other side, or answered wrongly */
-    bool asking; /* an answer is due */
-    char last;   /* byte of an event stream */
+    bool ready;    /* its handshake is done */
+    bool dead;     /* closed by the other side, or answered wrongly */
+    bool asking;   /* an answer is due */
+    char last;     /* byte of an event stream */
     unsigned owed; /* requests whose time came while it was asking */
     uint64_t due_ns;
     size_t filled;
@@ -58,7 +58,7 @@ struct load {
     size_t count;
     size_t opened;
     size_t unready;
-    size_t next; /* whose turn it is at a given rate */
+    size_t next;        /* whose turn it is at a given rate */
     uint64_t period_ns; /* between two requests of one client; 0: no rate */
     bool running;
     int epoll;
@@ -272,10 +272,11 @@ static void report(struct load *load)
 {
     uint64_t passed_us = load->begun_ns ? (now_ns() - load->begun_ns) / 1000 : 0;
     qsort(load->samples_us, load->sampled, sizeof *load->samples_us, by_value);
-    printf("DONE {\"requests\": %zu, \"bytes\": %llu, \"duration_us\": %llu, \"errors\": %zu, \"refused\": 0, "
-           "\"p50_us\": %u, \"p99_us\": %u, \"p999_us\": %u}\n",
-           load->answers, (unsigned long long)load->bytes, (unsigned long long)passed_us, load->errors,
-           percentile(load, 0.5), percentile(load, 0.99), percentile(load, 0.999));
+    printf(
+        "DONE {\"requests\": %zu, \"bytes\": %llu, \"duration_us\": %llu, \"errors\": %zu, \"refused\": 0, "
+        "\"p50_us\": %u, \"p99_us\": %u, \"p999_us\": %u}\n",
+        load->answers, (unsigned long long)load->bytes, (unsigned long long)passed_us, load->errors,
+        percentile(load, 0.5), percentile(load, 0.99), percentile(load, 0.999));
 }
 
 /* True when it is time to end. */
@@ -343,13 +344,15 @@ static void write_request(struct load *load, const char *target)
 {
     const char *upgrade = load->mode != WS ? ""
                                            : "Connection: Upgrade\r\nUpgrade: websocket\r\n"
-                                             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " FRAMES_KEY "\r\n";
-    int length = snprintf(load->request, sizeof load->request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n%s%s\r\n",
-                          target, load->mode == SSE ? "Accept: text/event-stream\r\n" : "", upgrade);
+                                             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " FRAMES_KEY
+                                             "\r\n";
+    int length =
+        snprintf(load->request, sizeof load->request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n%s%s\r\n",
+                 target, load->mode == SSE ? "Accept: text/event-stream\r\n" : "", upgrade);
     if (length < 0 || (size_t)length >= sizeof load->request)
         bench_die("request");
     load->request_length = (size_t)length;
-    load->message[0] = (char)0x82; /* the last frame of a binary message */
+    load->message[0] = (char)0x82;                         /* the last frame of a binary message */
     load->message[1] = (char)(0x80 | FRAME_PAYLOAD_BYTES); /* masked, by nought */
 }
 

@@ -39,7 +39,7 @@ struct client {
     int fd;
     enum speech speech;
     LIST_ENTRY(client) listening; /* only with EVENT_STREAM */
-    bool last;          /* close when the answer has left */
+    bool last;                    /* close when the answer has left */
     bool blocked;       /* the socket takes no more of the answer: waiting for EPOLLOUT, not for EPOLLIN */
     size_t filled;      /* bytes of `input` */
     uint64_t skip;      /* bytes of the request's body still to come */
@@ -216,7 +216,8 @@ static void tell(struct origin *origin)
     int length = snprintf(chunk, sizeof chunk, "%x\r\ndata: %019llu %s\n\n\r\n", EVENT_BYTES, ns,
                           "....................................");
     struct client *client;
-    LIST_FOREACH(client, &origin->listeners, listening) {
+    LIST_FOREACH(client, &origin->listeners, listening)
+    {
         if (!client->head_length && send(client->fd, chunk, (size_t)length, MSG_NOSIGNAL) != length)
             shutdown(client->fd, SHUT_RDWR);
     }
