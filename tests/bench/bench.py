@@ -36,6 +36,7 @@ CONNECTIONS = 64
 RATE = 4000.0  # of paced requests where no other proxy was measured before
 WARM_UP = 0.2
 PATIENCE = 30.0
+PATIENCE_FOR_ROOM = 130.0
 DESCRIPTORS = 20000
 
 
@@ -68,7 +69,8 @@ class Load:
         self.program = Program(command, bench.options.load_cores, bench.directory / f'load-{mode}.log')
         with contextlib.ExitStack() as stack:
             stack.callback(self.program.stop)
-            wait_until(lambda: 'READY' in self.program.output() or not self.program.running(), f'{mode} is connected')
+            wait_until(lambda: 'READY' in self.program.output() or not self.program.running(),
+                       f'{connections} clients are connected to {bench.peer}')
             if not self.program.running():
                 raise Trouble(f'load {mode} failed:\n{self.program.output()}')
             stack.pop_all()
@@ -97,6 +99,7 @@ class Bench:
         self.directory.chmod(0o755)  # a proxy started by root carries requests as somebody else
         self.starts = 0
         self.rate = options.rate or RATE
+        self.peer = 'nothing'
         self.origins = {}
 
     def connections(self, work: Work) -> int:
@@ -114,6 +117,7 @@ class Bench:
     def started(self, peer: Peer, work: Work):
         """The proxy, once it answers for both pools, and its port."""
         self.starts += 1
+        self.peer = peer.name
         directory = self.directory / f'{self.starts}-{peer.name}'
         directory.mkdir()
         workers = work.workers or self.options.workers
@@ -163,6 +167,7 @@ class Bench:
 
     def measure(self, peer: Peer, work: Work) -> Sample:
         """One sample; with wrk it holds the making of its connections, with load.c it does not."""
+        wait_for_room()
         than = self.measure(peer, WORKS[work.than]).cpu_us if work.than else None
         with self.started(peer, work) as (proxy, port):
             if work.load == 'wrk':
@@ -208,6 +213,16 @@ def wait_until(ready, what: str) -> None:
         if time.monotonic() > deadline:
             raise Trouble(f'gave up waiting until {what}')
         time.sleep(0.02)
+
+
+def wait_for_room() -> None:
+    """Ended connections stay in the kernel's table for two minutes; when that is full, new ones hang."""
+    table = pathlib.Path('/proc/sys/net/netfilter')
+    with contextlib.suppress(OSError):
+        room = int((table / 'nf_conntrack_max').read_text()) * 2 // 3
+        deadline = time.monotonic() + PATIENCE_FOR_ROOM
+        while int((table / 'nf_conntrack_count').read_text()) > room and time.monotonic() < deadline:
+            time.sleep(0.5)
 
 
 def wait_for_answer(proxy: Program, peer: Peer, port: int, path: str) -> None:

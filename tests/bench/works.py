@@ -64,8 +64,6 @@ WORKS = {
         Work('upload', 'uploads of 1 MiB to the asgi pool, 16 connections', upload=MIB, connections=16),
         Work('upload-wsgi', 'uploads of 1 MiB to the wsgi pool, 16 connections', '/', upload=MIB, connections=16),
         Work('connect', 'a new client connection for each small GET, asgi pool, TCP to the server', close=True),
-        Work('server-closes', 'small GET to a server that closes after each answer, wsgi pool', '/',
-             server_closes=True),
         Work('idle', 'small keep-alive GET on 64 connections while 4,936 others wait', connections=64, idle=4936),
         Work('paced', "small keep-alive GET at half of the best peer's rate", load='get', paced=True),
         Work('websocket', 'messages of 64 B there and back on 64 WebSockets', '/async/ws', 'message', load='ws'),
@@ -74,5 +72,7 @@ WORKS = {
         Work('two-workers', 'small keep-alive GET, two workers on the two cores that the load is on too', workers=2),
         Work('log', 'small keep-alive GET with an access log, JSON to a file', logged=True, than='small'),
         Work('routes', 'small keep-alive GET with 10,000 routes', routes=10000, than='small'),
+        Work('server-closes', 'small GET to a server that closes after each answer, wsgi pool', '/',
+             server_closes=True),
     )
 }
