@@ -170,7 +170,7 @@ class Bench:
         wait_for_room()
         than = self.measure(peer, WORKS[work.than]).cpu_us if work.than else None
         with self.started(peer, work) as (proxy, port):
-            if work.load == 'wrk':
+            if work.load in ('wrk', 'get'):
                 self.warm(work, port)
             with self.waiting(work, proxy, port) as idle_bytes:
                 meter = Meter(proxy)
