@@ -89,7 +89,7 @@ static void identify(struct exchange *x, struct dx_forward_request *how)
     x->proto = dx_forward_proto(&x->request.fields, how);
 }
 
-/* Where the body will come from, and in which framing it goes on (FACTS: Django reads no body under WSGI
+/* Where the body will come from, and in which framing it goes on (under WSGI Django reads no body that comes
  * without Content-Length). */
 static enum state plan_body(struct exchange *x)
 {
