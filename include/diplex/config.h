@@ -35,7 +35,7 @@ struct dx_status_range { unsigned from, to; };
 
 struct dx_health_config {
     bool enabled;
-    const char *path, *host; /* host NULL: derived (first route host of the pool, else "localhost"), never a server's name */
+    const char *path, *host; /* host: unless set, the first route host of the pool, else "localhost"; never a server's name */
     uint64_t interval, timeout, start_period;
     unsigned retries;        /* failures in a row before a server is down */
     struct dx_status_range expect[DX_EXPECT_MAX];

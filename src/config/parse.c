@@ -90,7 +90,7 @@ static void derive(struct dx_config *c)
             c->routes[i].body_limit = c->pools[c->routes[i].pool].body_limit;
     }
     for (unsigned i = 0; i < c->pools_n; i++) {
-        if (c->pools[i].health.enabled && !c->pools[i].health.host)
+        if (!c->pools[i].health.host)
             c->pools[i].health.host = health_host(c, i);
     }
 }

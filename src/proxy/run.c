@@ -68,7 +68,6 @@ static uint64_t duration_of(const struct exchange *x)
     case DEADLINE_CONNECT:
         return x->pool->timeouts.connect;
     case DEADLINE_RESPONSE:
-        return x->blocked == BLOCKED_CLIENT ? c->timeouts.body : x->pool->timeouts.response;
     case DEADLINE_TRANSFER:
         return x->blocked == BLOCKED_CLIENT ? c->timeouts.body : x->pool->timeouts.response;
     case DEADLINE_RELAY:

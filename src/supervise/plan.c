@@ -1,26 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* A plan from a file: its text, the model of it, and what each pool's probes call the host. */
+/* A plan from a file: its text, the model of it, and its pools with their places on the board. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "supervise/control.h"
 
-#define HOST_OF_NO_ROUTE "localhost"
-#define MORE_BYTES       40
-
-/*
- * Django answers 400 to a Host that is not in ALLOWED_HOSTS, and a server's own name hardly ever is: a probe
- * speaks as the first client of that pool would.
- */
-static const char *health_host(const struct dx_config *config, unsigned pool)
-{
-    for (unsigned i = 0; i < config->routes_n; i++) {
-        const struct dx_route_config *route = &config->routes[i];
-        if (route->pool == pool && route->host[0] && !strchr(route->host, '*'))
-            return route->host;
-    }
-    return HOST_OF_NO_ROUTE;
-}
+#define MORE_BYTES 40
 
 static bool copy_pools(struct plan *p)
 {
@@ -28,11 +13,8 @@ static bool copy_pools(struct plan *p)
     if (!p->pools)
         return false;
     for (unsigned i = 0; i < p->config->pools_n; i++) {
-        struct watched *w = &p->pools[i];
-        w->board = DX_BOARD_NONE;
-        w->pool = p->config->pools[i];
-        if (!w->pool.health.host)
-            w->pool.health.host = health_host(p->config, i);
+        p->pools[i].board = DX_BOARD_NONE;
+        p->pools[i].pool = p->config->pools[i];
     }
     return true;
 }
