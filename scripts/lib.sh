@@ -17,7 +17,7 @@ DX_JOBS=${DX_JOBS:-$(nproc 2>/dev/null || echo 2)}
 cd -- "$DX_ROOT"
 
 DX_BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libevent-dev libcurl4-openssl-dev libyaml-dev)
-DX_TEST_PACKAGES=(check)
+DX_TEST_PACKAGES=(check strace valgrind)
 DX_PYTHON_PACKAGES=(python3 python3-venv)
 
 # What the preset fuzz needs: the compiler's run-time library is a package of its own on Debian, named by version.
@@ -58,7 +58,7 @@ dx_find_python() {
 # A package counts as there when what it brings works, wherever it came from.
 dx_have() {
     case $1 in
-    gcc | clang | cmake | cppcheck | clang-tidy | curl) command -v "$1" >/dev/null ;;
+    gcc | clang | cmake | cppcheck | clang-tidy | curl | strace | valgrind) command -v "$1" >/dev/null ;;
     libclang-rt-*-dev) printf 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
         clang -fsanitize=fuzzer,address -x c - -o /dev/null 2>/dev/null ;;
     llvm) command -v llvm-symbolizer >/dev/null ;;
