@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A small HTTP client on libcurl: the multi-socket interface on our loop for probes, and one blocking call
- * for the command line. The only room that knows libcurl.
+ * for the command line. The only room that knows libcurl, which it loads when it is first needed.
  */
 #ifndef DIPLEX_FETCH_H
 #define DIPLEX_FETCH_H
@@ -29,7 +29,10 @@ struct dx_fetch_request {
     void *arg;
 };
 
-struct dx_fetcher *dx_fetcher_new(struct dx_loop *l, struct dx_err *err) DX_CHECKED;
+struct dx_fetcher *dx_fetcher_new(struct dx_loop *l) DX_CHECKED;
+/* Loads libcurl, once, before the first dx_fetch_start: some megabytes, so only who has something to ask
+ * calls it. False when the library cannot be had; it may be called again. */
+bool dx_fetcher_load(struct dx_fetcher *f, struct dx_err *err) DX_CHECKED;
 void dx_fetcher_free(struct dx_fetcher **f); /* cancels what runs; not from on_done */
 /* A GET, redirects not followed, body thrown away, no connection kept, no proxy from the environment. NULL:
  * out of memory. */

@@ -5,7 +5,6 @@
  */
 #include "diplex/fetch.h"
 
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -21,7 +20,8 @@ struct dx_fetcher {
     uint32_t magic;
     bool stepping; /* curl's results are being told: not the time to be freed */
     struct dx_loop *loop;
-    CURLM *multi;
+    struct fetch_curl curl; /* once multi is there */
+    CURLM *multi;           /* NULL: libcurl is not loaded */
     struct dx_timer timer;
     struct dx_link running; /* struct dx_fetch */
     struct dx_link sockets; /* struct curl_socket */
@@ -49,10 +49,11 @@ struct curl_socket {
 
 static void fetch_free(struct dx_fetch *x)
 {
+    const struct fetch_curl *curl = &x->fetcher->curl;
     dx_list_remove(&x->link);
     if (x->easy)
-        curl_easy_cleanup(x->easy);
-    curl_slist_free_all(x->fields);
+        curl->easy_cleanup(x->easy);
+    curl->slist_free_all(x->fields);
     DX_MAGIC_CLEAR(x);
     free(x);
 }
@@ -61,20 +62,21 @@ static void fetch_free(struct dx_fetch *x)
 
 static struct dx_fetch_result result_of(const struct dx_fetch *x, CURLcode code)
 {
+    const struct fetch_curl *curl = &x->fetcher->curl;
     struct dx_fetch_result r = {0};
     long status = 0;
     curl_off_t us = 0;
-    if (curl_easy_getinfo(x->easy, CURLINFO_TOTAL_TIME_T, &us) == CURLE_OK && us > 0)
+    if (curl->easy_getinfo(x->easy, CURLINFO_TOTAL_TIME_T, &us) == CURLE_OK && us > 0)
         r.total_us = (uint64_t)us;
     bool cut_by_us = code == CURLE_WRITE_ERROR && x->body_n > BODY_ENOUGH;
     if (code == CURLE_OK || cut_by_us) {
-        if (curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK && status > 0)
+        if (curl->easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK && status > 0)
             r.status = (unsigned)status;
         r.error = r.status ? NULL : "no status";
         return r;
     }
-    r.error = fetch_error_words(x->easy, code, x->is_unix);
-    r.timed_out = fetch_error_is_timeout(x->easy, code, x->is_unix);
+    r.error = fetch_error_words(curl, x->easy, code, x->is_unix);
+    r.timed_out = fetch_error_is_timeout(curl, x->easy, code, x->is_unix);
     r.refused = code == CURLE_COULDNT_CONNECT && !r.timed_out;
     return r;
 }
@@ -82,14 +84,14 @@ static struct dx_fetch_result result_of(const struct dx_fetch *x, CURLcode code)
 static void finish(struct dx_fetcher *f, CURL *easy, CURLcode code)
 {
     char *private = NULL;
-    CURLcode got = curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
+    CURLcode got = f->curl.easy_getinfo(easy, CURLINFO_PRIVATE, &private);
     DX_ASSERT(got == CURLE_OK && private != NULL);
     struct dx_fetch *x = (struct dx_fetch *)(void *)private;
     DX_MAGIC_OK(x, FETCH_MAGIC);
     struct dx_fetch_result r = result_of(x, code);
     void (*on_done)(void *, const struct dx_fetch_result *) = x->on_done;
     void *arg = x->arg;
-    (void)curl_multi_remove_handle(f->multi, easy);
+    (void)f->curl.multi_remove_handle(f->multi, easy);
     fetch_free(x);
     on_done(arg, &r);
 }
@@ -98,10 +100,10 @@ static void step(struct dx_fetcher *f, curl_socket_t fd, int what)
 {
     int running = 0, left = 0;
     CURLMsg *msg;
-    CURLMcode stepped = curl_multi_socket_action(f->multi, fd, what, &running);
+    CURLMcode stepped = f->curl.multi_socket_action(f->multi, fd, what, &running);
     DX_ASSERT(stepped == CURLM_OK || stepped == CURLM_OUT_OF_MEMORY);
     f->stepping = true;
-    while ((msg = curl_multi_info_read(f->multi, &left)) != NULL) {
+    while ((msg = f->curl.multi_info_read(f->multi, &left)) != NULL) {
         if (msg->msg == CURLMSG_DONE)
             finish(f, msg->easy_handle, msg->data.result);
     }
@@ -144,7 +146,7 @@ static struct curl_socket *socket_new(struct dx_fetcher *f, curl_socket_t fd)
     s->fetcher = f;
     s->watch.on_event = on_socket;
     dx_list_push_tail(&f->sockets, &s->link);
-    if (curl_multi_assign(f->multi, fd, s) != CURLM_OK) {
+    if (f->curl.multi_assign(f->multi, fd, s) != CURLM_OK) {
         socket_end(s);
         return NULL;
     }
@@ -192,35 +194,45 @@ static size_t on_body(char *bytes, size_t one, size_t n, void *arg)
 
 static bool multi_set(struct dx_fetcher *f)
 {
-    return curl_multi_setopt(f->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket) == CURLM_OK &&
-           curl_multi_setopt(f->multi, CURLMOPT_SOCKETDATA, f) == CURLM_OK &&
-           curl_multi_setopt(f->multi, CURLMOPT_TIMERFUNCTION, on_curl_time) == CURLM_OK &&
-           curl_multi_setopt(f->multi, CURLMOPT_TIMERDATA, f) == CURLM_OK &&
-           curl_multi_setopt(f->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING) == CURLM_OK;
+    return f->curl.multi_setopt(f->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket) == CURLM_OK &&
+           f->curl.multi_setopt(f->multi, CURLMOPT_SOCKETDATA, f) == CURLM_OK &&
+           f->curl.multi_setopt(f->multi, CURLMOPT_TIMERFUNCTION, on_curl_time) == CURLM_OK &&
+           f->curl.multi_setopt(f->multi, CURLMOPT_TIMERDATA, f) == CURLM_OK &&
+           f->curl.multi_setopt(f->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING) == CURLM_OK;
 }
 
-struct dx_fetcher *dx_fetcher_new(struct dx_loop *l, struct dx_err *err)
+struct dx_fetcher *dx_fetcher_new(struct dx_loop *l)
 {
-    if (curl_global_init(CURL_GLOBAL_NOTHING) != CURLE_OK) {
-        (void)dx_err_set(err, "cannot start libcurl");
-        return NULL;
-    }
     struct dx_fetcher *f = calloc(1, sizeof *f);
-    if (f) {
-        DX_MAGIC_SET(f, FETCHER_MAGIC);
-        f->loop = l;
-        f->timer.on_due = on_time;
-        dx_list_init(&f->running);
-        dx_list_init(&f->sockets);
-        f->multi = curl_multi_init();
-        if (f->multi && multi_set(f))
-            return f;
-        dx_fetcher_free(&f);
-    } else {
-        curl_global_cleanup();
-    }
-    (void)dx_err_set(err, "cannot start libcurl: out of memory");
-    return NULL;
+    if (!f)
+        return NULL;
+    DX_MAGIC_SET(f, FETCHER_MAGIC);
+    f->loop = l;
+    f->timer.on_due = on_time;
+    dx_list_init(&f->running);
+    dx_list_init(&f->sockets);
+    return f;
+}
+
+static void multi_free(struct dx_fetcher *f)
+{
+    (void)f->curl.multi_cleanup(f->multi);
+    f->multi = NULL;
+    fetch_curl_fini(&f->curl);
+}
+
+bool dx_fetcher_load(struct dx_fetcher *f, struct dx_err *err)
+{
+    DX_MAGIC_OK(f, FETCHER_MAGIC);
+    if (f->multi)
+        return true;
+    if (!fetch_curl_init(&f->curl, err))
+        return false;
+    f->multi = f->curl.multi_init();
+    if (f->multi && multi_set(f))
+        return true;
+    multi_free(f); /* curl takes NULL */
+    return dx_err_set(err, "cannot start libcurl: out of memory");
 }
 
 void dx_fetcher_free(struct dx_fetcher **fp)
@@ -236,18 +248,17 @@ void dx_fetcher_free(struct dx_fetcher **fp)
         dx_fetch_cancel(&x);
     }
     if (f->multi)
-        (void)curl_multi_cleanup(f->multi);
+        multi_free(f);
     DX_LIST_FOR_SAFE (link, &f->sockets)
         socket_end(DX_CONTAINER(link, struct curl_socket, link));
     dx_timer_clear(&f->timer);
     DX_MAGIC_CLEAR(f);
     free(f);
-    curl_global_cleanup();
 }
 
 static bool add_field(struct dx_fetch *x, const char *line)
 {
-    struct curl_slist *longer = curl_slist_append(x->fields, line);
+    struct curl_slist *longer = x->fetcher->curl.slist_append(x->fields, line);
     if (longer)
         x->fields = longer;
     return longer != NULL;
@@ -255,23 +266,24 @@ static bool add_field(struct dx_fetch *x, const char *line)
 
 static bool fetch_set(struct dx_fetch *x, const struct dx_fetch_request *r)
 {
+    const struct fetch_curl *curl = &x->fetcher->curl;
     struct dx_text host;
     dx_text_init(&host);
     dx_text_addf(&host, "Host: %s", r->host);
     bool ok = !host.failed && add_field(x, host.p) && add_field(x, "Accept:"); /* "Accept:" alone: not sent */
     dx_text_fini(&host);
-    return ok && fetch_easy_set(x->easy, &r->address, r->path, r->timeout_ms) &&
-           fetch_set_str(x->easy, CURLOPT_USERAGENT, USER_AGENT) &&
-           curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->fields) == CURLE_OK &&
-           curl_easy_setopt(x->easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
-           curl_easy_setopt(x->easy, CURLOPT_WRITEDATA, x) == CURLE_OK &&
-           curl_easy_setopt(x->easy, CURLOPT_PRIVATE, x) == CURLE_OK;
+    return ok && fetch_easy_set(curl, x->easy, &r->address, r->path, r->timeout_ms) &&
+           fetch_set_str(curl, x->easy, CURLOPT_USERAGENT, USER_AGENT) &&
+           curl->easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->fields) == CURLE_OK &&
+           curl->easy_setopt(x->easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
+           curl->easy_setopt(x->easy, CURLOPT_WRITEDATA, x) == CURLE_OK &&
+           curl->easy_setopt(x->easy, CURLOPT_PRIVATE, x) == CURLE_OK;
 }
 
 struct dx_fetch *dx_fetch_start(struct dx_fetcher *f, const struct dx_fetch_request *r)
 {
     DX_MAGIC_OK(f, FETCHER_MAGIC);
-    DX_ASSERT(r->on_done != NULL);
+    DX_ASSERT(f->multi != NULL && r->on_done != NULL);
     DX_ASSERT(strpbrk(r->host, "\r\n") == NULL); /* the configuration was checked */
     struct dx_fetch *x = calloc(1, sizeof *x);
     if (!x)
@@ -281,8 +293,8 @@ struct dx_fetch *dx_fetch_start(struct dx_fetcher *f, const struct dx_fetch_requ
     x->on_done = r->on_done;
     x->arg = r->arg;
     x->is_unix = dx_address_is_unix(&r->address);
-    x->easy = curl_easy_init();
-    if (!x->easy || !fetch_set(x, r) || curl_multi_add_handle(f->multi, x->easy) != CURLM_OK) {
+    x->easy = f->curl.easy_init();
+    if (!x->easy || !fetch_set(x, r) || f->curl.multi_add_handle(f->multi, x->easy) != CURLM_OK) {
         fetch_free(x);
         return NULL;
     }
@@ -297,6 +309,6 @@ void dx_fetch_cancel(struct dx_fetch **xp)
         return;
     DX_MAGIC_OK(x, FETCH_MAGIC);
     *xp = NULL;
-    (void)curl_multi_remove_handle(x->fetcher->multi, x->easy);
+    (void)x->fetcher->curl.multi_remove_handle(x->fetcher->multi, x->easy);
     fetch_free(x);
 }

@@ -192,10 +192,10 @@ static bool start_machines(struct control *c, struct dx_err *err)
     if (!c->loop || c->news < 0)
         return dx_err_sys(err, "cannot start the event loop");
     c->board = dx_board_new(c->workers, err);
-    c->fetcher = c->board ? dx_fetcher_new(c->loop, err) : NULL;
-    if (!c->fetcher)
+    if (!c->board)
         return false;
-    c->health = dx_health_new(c->loop, c->board, c->fetcher);
+    c->fetcher = dx_fetcher_new(c->loop);
+    c->health = c->fetcher ? dx_health_new(c->loop, c->board, c->fetcher) : NULL;
     c->resolver = dx_resolver_new(c->loop, c->board, pools_on_change, c);
     if (!c->health || !c->resolver)
         return dx_err_set(err, "out of memory");

@@ -148,8 +148,8 @@ void reload_cancel(struct control *c, const char *why); /* whoever waits is told
 
 /* ---- pools.c ---- */
 
-/* Puts the plan's pools on the board and has them resolved and probed. False: the board is full; call it
- * again with the plan in force. */
+/* Puts the plan's pools on the board and has them resolved and probed. False: the board is full, or libcurl
+ * cannot be had; call it again with the plan in force. */
 bool pools_watch(struct control *c, struct plan *p, struct dx_err *err) DX_CHECKED;
 /* Takes those off that `gone` has and `kept` has not. */
 void pools_forget(struct control *c, const struct plan *gone, const struct plan *kept);

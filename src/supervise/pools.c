@@ -38,6 +38,8 @@ static bool watch(struct control *c, struct watched *w, uint64_t interval_ms, st
         return dx_err_set(
             err, "no room for the servers of pool \"%s\": there is room for %u in all and %u in one pool",
             w->pool.name, DX_BOARD_SERVERS, DX_BOARD_POOL_SERVERS);
+    if (w->pool.health.enabled && !dx_fetcher_load(c->fetcher, err))
+        return false;
     dx_health_watch_pool(c->health, w->board, &w->pool);
     return true;
 }

@@ -132,8 +132,9 @@ static void setup(void)
     server_start(&un, &at);
     loop = dx_loop_new();
     ck_assert_ptr_nonnull(loop);
-    fetcher = dx_fetcher_new(loop, &err);
+    fetcher = dx_fetcher_new(loop);
     ck_assert_ptr_nonnull(fetcher);
+    ck_assert_msg(dx_fetcher_load(fetcher, &err), "%s", err.text);
 }
 
 static void teardown(void)

@@ -118,8 +118,9 @@ static void setup(void)
     ck_assert_ptr_nonnull(loop);
     board = dx_board_new(1, &err);
     ck_assert_ptr_nonnull(board);
-    fetcher = dx_fetcher_new(loop, &err);
+    fetcher = dx_fetcher_new(loop);
     ck_assert_ptr_nonnull(fetcher);
+    ck_assert_msg(dx_fetcher_load(fetcher, &err), "%s", err.text);
     health = dx_health_new(loop, board, fetcher);
     ck_assert_ptr_nonnull(health);
     pool = dx_board_pool_add(board, "sync");
