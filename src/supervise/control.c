@@ -14,6 +14,7 @@
 
 #include "diplex/os/clock.h"
 #include "diplex/os/fd.h"
+#include "diplex/os/memory.h"
 #include "diplex/os/process.h"
 
 #define GRACE_MS 2000 /* for data to say STOPPED and to end, after shutdown_timeout */
@@ -57,6 +58,7 @@ void control_on_ready(struct control *c, uint64_t generation)
     c->data_ready = true;
     if (!c->ever_ready) {
         c->ever_ready = true;
+        dx_memory_settle();
         log_ready(c);
         notify_state("READY=1");
     } else {

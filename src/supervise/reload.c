@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "diplex/os/clock.h"
+#include "diplex/os/memory.h"
 #include "diplex/os/process.h"
 #include "supervise/control.h"
 
@@ -80,6 +81,7 @@ static void commit(struct control *c)
     dx_text_fini(&keys);
     if (c->data_ready)
         notify_state("READY=1");
+    dx_memory_settle(); /* of the old plan, and of libcurl if this one was the first to need it */
 }
 
 /* Everything that can fail before data is told. */

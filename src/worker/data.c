@@ -11,6 +11,7 @@
 
 #include "diplex/ipc.h"
 #include "diplex/os/fd.h"
+#include "diplex/os/memory.h"
 #include "diplex/os/process.h"
 #include "diplex/worker.h"
 #include "worker/internal.h"
@@ -40,6 +41,7 @@ struct data {
     struct dx_snapshot *snapshot;
     uint64_t generation; /* of the orders given last */
     bool waiting, stopping;
+    bool settled;
     bool deaf; /* the listening sockets are closed */
     int exit_code;
 };
@@ -263,6 +265,14 @@ static void look_for_the_end(struct data *d)
     dx_loop_stop(d->loop);
 }
 
+/* Once, before clients come: afterwards workers would have to fetch their code again. */
+static void settle(struct data *d)
+{
+    if (!d->settled)
+        dx_memory_settle();
+    d->settled = true;
+}
+
 /* --- what comes in --- */
 
 static void on_report(struct dx_watch *w, unsigned what)
@@ -288,6 +298,7 @@ static void on_report(struct dx_watch *w, unsigned what)
     d->waiting = false;
     close_unused_sockets(d);
     if (!failed) {
+        settle(d);
         answer(d, DX_LETTER_READY, d->generation, "");
         return;
     }
