@@ -108,6 +108,7 @@ const char *dx_counter_name(enum dx_counter c);
 const char *dx_counter_sentence(enum dx_counter c);
 _Atomic uint64_t *dx_board_counters(struct dx_board *b,
                                     unsigned worker); /* DX_COUNTER_COUNT words of this worker */
+/* Over all workers: the sum, or the most of TURN_LONGEST and TAKEOVER. */
 uint64_t dx_board_counter_sum(const struct dx_board *b, enum dx_counter c);
 
 /* Written by its one writer: a plain load and store. */

@@ -7,6 +7,7 @@
 #ifndef DIPLEX_LOOP_H
 #define DIPLEX_LOOP_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,6 +24,15 @@ uint64_t dx_loop_now_us(struct dx_loop *l);
 static inline uint64_t dx_loop_now_ms(struct dx_loop *l) { return dx_loop_now_us(l) / 1000; }
 /* Reads the clock anew (after long work). */
 uint64_t dx_loop_refresh_us(struct dx_loop *l);
+
+/* A turn: from the first callback after the loop waited until it waits again; nobody else is served meanwhile. */
+#define DX_LOOP_LONG_US 1000
+struct dx_loop_turns { /* words of the caller's, which it may set back from a callback; written by the loop's thread alone */
+    _Atomic uint64_t *longest_us;
+    _Atomic uint64_t *long_n; /* counts turns longer than DX_LOOP_LONG_US */
+};
+void dx_loop_time_turns(struct dx_loop *l, const struct dx_loop_turns *turns); /* from now on; one more reading of the clock for each turn */
+
 struct event_base *dx_loop_base(struct dx_loop *l); /* for rooms that own another part of libevent (admin, resolve) */
 
 /* --- watches --- */

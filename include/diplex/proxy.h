@@ -18,7 +18,11 @@ struct dx_snapshot;
 /* Parses the text in this process's environment and finds the pools' places on the board. NULL with err. The caller holds one reference. */
 struct dx_snapshot *dx_snapshot_new(struct dx_slice text, const char *file, const struct dx_board *b, struct dx_err *err) DX_CHECKED;
 struct dx_snapshot *dx_snapshot_ref(struct dx_snapshot *s);
-void dx_snapshot_unref(struct dx_snapshot **s);
+void dx_snapshot_unref(struct dx_snapshot **s); /* whoever lets go last frees */
+/* Before it is given to others: the caller keeps its reference until nobody else has one, and so is the one who frees. Whoever lets go of the last other
+ * one adds 1 to `bell`, an eventfd that outlives them all. */
+void dx_snapshot_keep(struct dx_snapshot *s, int bell);
+bool dx_snapshot_kept_alone(const struct dx_snapshot *s); /* nobody has a reference but its keeper */
 const struct dx_config *dx_snapshot_config(const struct dx_snapshot *s);
 
 /* --- a worker's proxy --- */

@@ -61,7 +61,7 @@ static uint64_t load64(const _Atomic uint64_t *word)
     return atomic_load_explicit(word, memory_order_relaxed);
 }
 
-static uint64_t newer(uint64_t a, uint64_t b) { return a > b ? a : b; }
+static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
 struct dx_board_cell dx_board_cell_sum(const struct dx_board *b, uint32_t server)
 {
@@ -77,8 +77,8 @@ struct dx_board_cell dx_board_cell_sum(const struct dx_board *b, uint32_t server
         responses += load64(&c->responses);
         connect_failures += load64(&c->connect_failures);
         resets += load64(&c->resets);
-        answer = newer(answer, load64(&c->last_answer_ms));
-        failure = newer(failure, load64(&c->last_failure_ms));
+        answer = larger(answer, load64(&c->last_answer_ms));
+        failure = larger(failure, load64(&c->last_failure_ms));
     }
     return (struct dx_board_cell){active,           connections, requests, responses,
                                   connect_failures, resets,      answer,   failure};
@@ -127,8 +127,11 @@ uint64_t dx_board_counter_sum(const struct dx_board *b, enum dx_counter c)
 {
     DX_MAGIC_OK(b, BOARD_MAGIC);
     DX_ASSERT(c < DX_COUNTER_COUNT);
-    uint64_t sum = 0;
-    for (unsigned w = 0; w < b->workers; w++)
-        sum += load64(&b->parts[w].counters[c]);
-    return sum;
+    uint64_t sum = 0, most = 0;
+    for (unsigned w = 0; w < b->workers; w++) {
+        uint64_t value = load64(&b->parts[w].counters[c]);
+        sum += value;
+        most = larger(most, value);
+    }
+    return c == DX_COUNTER_TURN_LONGEST || c == DX_COUNTER_TAKEOVER ? most : sum;
 }

@@ -20,13 +20,16 @@ struct event_base;
 struct dx_loop {
     uint32_t magic;
     bool tasks_armed;
+    bool stopped;
     struct event_base *base;
     struct event *tick, *turn;
     uint64_t now_us;   /* 0: not read in this callback yet */
+    uint64_t turn_us;  /* when this turn's first callback began; 0: there was none yet */
     uint64_t armed_ms; /* when the tick is to come; 0: not armed */
     struct dx_link graves, tasks;
     struct lane lanes[LANES_MAX];
     struct dx_link odd; /* deadlines of still other durations, by due time */
+    struct dx_loop_turns turns;
 };
 
 void loop_arm_tick(struct dx_loop *l, uint64_t ms);

@@ -33,6 +33,14 @@ static void reap(struct dx_loop *l)
 
 static void forget_time(struct dx_loop *l) { l->now_us = 0; }
 
+/* Before each callback. The reading with which a turn begins serves its first callback too. */
+static void begin(struct dx_loop *l)
+{
+    forget_time(l);
+    if (l->turn_us == 0)
+        l->turn_us = dx_loop_now_us(l);
+}
+
 static void run_tasks(evutil_socket_t fd, short what, void *arg)
 {
     struct dx_loop *l = arg;
@@ -46,7 +54,7 @@ static void run_tasks(evutil_socket_t fd, short what, void *arg)
         dx_list_push_tail(&now, link);
     while ((link = dx_list_pop_head(&now)) != NULL) {
         struct dx_task *t = DX_CONTAINER(link, struct dx_task, link);
-        forget_time(l);
+        begin(l);
         t->run(t);
         reap(l);
     }
@@ -56,7 +64,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     struct dx_loop *l = arg;
     (void)fd, (void)what;
-    forget_time(l);
+    begin(l);
     loop_deadlines_due(l);
     reap(l);
 }
@@ -107,15 +115,46 @@ void dx_loop_free(struct dx_loop **lp)
     free(l);
 }
 
+static void note_turn(struct dx_loop *l)
+{
+    const struct dx_loop_turns *t = &l->turns;
+    uint64_t began_us = l->turn_us;
+
+    l->turn_us = 0;
+    if (t->longest_us == NULL || began_us == 0)
+        return;
+    uint64_t us = dx_clock_us() - began_us;
+    if (us > atomic_load_explicit(t->longest_us, memory_order_relaxed))
+        atomic_store_explicit(t->longest_us, us, memory_order_relaxed);
+    if (us > DX_LOOP_LONG_US)
+        atomic_store_explicit(t->long_n, atomic_load_explicit(t->long_n, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
+}
+
 void dx_loop_run(struct dx_loop *l)
 {
     DX_MAGIC_OK(l, LOOP_MAGIC);
     forget_time(l);
-    if (event_base_loop(l->base, EVLOOP_NO_EXIT_ON_EMPTY) < 0)
-        DX_NEVER("the event loop failed");
+    l->stopped = false;
+    do {
+        if (event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY) < 0)
+            DX_NEVER("the event loop failed");
+        note_turn(l);
+    } while (!l->stopped);
 }
 
-void dx_loop_stop(struct dx_loop *l) { event_base_loopbreak(l->base); }
+void dx_loop_time_turns(struct dx_loop *l, const struct dx_loop_turns *turns)
+{
+    DX_MAGIC_OK(l, LOOP_MAGIC);
+    DX_ASSERT(turns->longest_us != NULL && turns->long_n != NULL);
+    l->turns = *turns;
+}
+
+void dx_loop_stop(struct dx_loop *l)
+{
+    l->stopped = true;
+    event_base_loopbreak(l->base);
+}
 
 uint64_t dx_loop_now_us(struct dx_loop *l)
 {
@@ -140,7 +179,7 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
     ready |= (what & EV_READ) ? (unsigned)DX_READ : 0;
     ready |= (what & EV_WRITE) ? (unsigned)DX_WRITE : 0;
     ready |= (what & EV_CLOSED) ? (unsigned)DX_HUNG_UP : 0;
-    forget_time(l);
+    begin(l);
     w->on_event(w, ready);
     reap(l);
 }
@@ -194,7 +233,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     struct dx_loop *l = t->loop;
     (void)fd, (void)what;
     t->set = false;
-    forget_time(l);
+    begin(l);
     t->on_due(t);
     reap(l);
 }
@@ -229,7 +268,7 @@ static void on_signal_event(evutil_socket_t number, short what, void *arg)
     struct dx_signal *s = arg;
     struct dx_loop *l = s->loop;
     (void)what;
-    forget_time(l);
+    begin(l);
     s->on_signal(s, (int)number);
     reap(l);
 }

@@ -17,6 +17,7 @@ static uint64_t read_us(clockid_t id)
 }
 
 uint64_t dx_clock_us(void) { return read_us(CLOCK_MONOTONIC); }
+uint64_t dx_clock_thread_us(void) { return read_us(CLOCK_THREAD_CPUTIME_ID); }
 uint64_t dx_clock_wall_us(void) { return read_us(CLOCK_REALTIME); }
 
 static const char weekdays[] = "SunMonTueWedThuFriSat";

@@ -1,10 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* One configuration as all workers share it: the model, the prefix table made from it, and where its pools
  * are on the board. */
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "proxy/internal.h"
+
+/* With what nobody else in this room needs. */
+struct kept_snapshot {
+    struct dx_snapshot snapshot;
+    int bell; /* of its keeper; -1: it has none */
+};
+
+static struct kept_snapshot *kept_of(struct dx_snapshot *s)
+{
+    return DX_CONTAINER(s, struct kept_snapshot, snapshot);
+}
 
 static const char *from_environment(const char *name, void *arg)
 {
@@ -57,11 +70,13 @@ static bool find_pools(struct dx_snapshot *s, const struct dx_board *b, struct d
 struct dx_snapshot *dx_snapshot_new(struct dx_slice text, const char *file, const struct dx_board *b,
                                     struct dx_err *err)
 {
-    struct dx_snapshot *s = calloc(1, sizeof(*s));
-    if (s == NULL) {
+    struct kept_snapshot *kept = calloc(1, sizeof(*kept));
+    if (kept == NULL) {
         dx_err_set(err, "out of memory");
         return NULL;
     }
+    kept->bell = -1;
+    struct dx_snapshot *s = &kept->snapshot;
     DX_MAGIC_SET(s, SNAPSHOT_MAGIC);
     atomic_init(&s->refs, 1);
     s->config = parse(text, file, err);
@@ -77,6 +92,13 @@ struct dx_snapshot *dx_snapshot_ref(struct dx_snapshot *s)
     return s;
 }
 
+static void ring(int bell)
+{
+    uint64_t one = 1;
+    if (bell >= 0 && write(bell, &one, sizeof(one)) < 0)
+        DX_ASSERT(errno == EAGAIN); /* the keeper has been told already */
+}
+
 void dx_snapshot_unref(struct dx_snapshot **sp)
 {
     struct dx_snapshot *s = *sp;
@@ -84,13 +106,30 @@ void dx_snapshot_unref(struct dx_snapshot **sp)
         return;
     *sp = NULL;
     DX_MAGIC_OK(s, SNAPSHOT_MAGIC);
-    if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) > 1)
+    int bell = kept_of(s)->bell; /* now: the keeper may free as soon as it is the only one */
+    unsigned before = atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel);
+    if (before == 2)
+        ring(bell);
+    if (before > 1)
         return;
     dx_route_free(&s->routes);
     dx_config_free(&s->config);
     free(s->board_pools);
     DX_MAGIC_CLEAR(s);
-    free(s);
+    free(kept_of(s));
+}
+
+void dx_snapshot_keep(struct dx_snapshot *s, int bell)
+{
+    DX_MAGIC_OK(s, SNAPSHOT_MAGIC);
+    DX_ASSERT(dx_snapshot_kept_alone(s));
+    kept_of(s)->bell = bell;
+}
+
+bool dx_snapshot_kept_alone(const struct dx_snapshot *s)
+{
+    DX_MAGIC_OK(s, SNAPSHOT_MAGIC);
+    return atomic_load_explicit(&s->refs, memory_order_acquire) == 1;
 }
 
 const struct dx_config *dx_snapshot_config(const struct dx_snapshot *s) { return s->config; }

@@ -38,8 +38,9 @@ struct data {
     struct sockets sockets[SOCKETS_MAX];
     struct worker *workers[DX_BOARD_WORKERS];
     unsigned workers_n;
-    struct dx_snapshot *snapshot;
-    uint64_t generation; /* of the orders given last */
+    struct archive archive;
+    struct dx_snapshot *snapshot; /* in force; the archive holds it */
+    uint64_t generation;          /* of the orders given last */
     bool waiting, stopping;
     bool settled;
     bool deaf; /* the listening sockets are closed */
@@ -179,19 +180,24 @@ static bool use_config(struct data *d, const struct dx_letter *l, struct dx_err 
 
     if (d->board == NULL)
         return dx_err_set(err, "a configuration before the board");
+    for (unsigned i = 0; i < d->workers_n; i++)
+        worker_time_anew(d->workers[i]);
     if (!dx_fd_read_all(l->fd, CONFIG_MAX, &text, &n))
         return dx_err_sys(err, "cannot read the configuration");
     struct dx_snapshot *s = dx_snapshot_new(dx_slice_of(text, n), l->text, d->board, err);
     free(text);
     if (s == NULL)
         return false;
+    if (!archive_add(&d->archive, s)) {
+        dx_snapshot_unref(&s);
+        return dx_err_set(err, "out of memory");
+    }
     dx_log_set_level(dx_snapshot_config(s)->log_level);
     d->generation = l->number;
     if ((d->workers_n == 0 && !start_workers(d, dx_snapshot_config(s), err)) || !give_orders(d, s, err)) {
-        dx_snapshot_unref(&s);
+        archive_clear(&d->archive, d->snapshot);
         return false;
     }
-    dx_snapshot_unref(&d->snapshot);
     d->snapshot = s;
     d->waiting = true;
     return true;
@@ -284,6 +290,7 @@ static void on_report(struct dx_watch *w, unsigned what)
     (void)what;
     if (read(d->report, &count, sizeof(count)) < 0)
         return;
+    archive_clear(&d->archive, d->snapshot);
     if (d->stopping && !d->deaf)
         stop_listening(d);
     if (d->stopping)
@@ -385,7 +392,7 @@ static void fini(struct data *d)
     dx_timer_clear(&d->deadline);
     dx_watch_stop(&d->letters_watch);
     dx_watch_stop(&d->report_watch);
-    dx_snapshot_unref(&d->snapshot);
+    archive_clear(&d->archive, NULL);
     for (unsigned i = 0; i < SOCKETS_MAX; i++)
         close_sockets(&d->sockets[i]);
     dx_journal_free(&d->access);
@@ -408,6 +415,7 @@ int dx_data_run(int letters_fd)
     d->letters = letters_fd;
     d->news = -1;
     d->report = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    archive_init(&d->archive, d->report);
     d->letters_watch.on_event = on_letters;
     d->report_watch.on_event = on_report;
     d->loop = dx_loop_new();

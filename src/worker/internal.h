@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the main thread of data (data.c) and its workers (worker.c) share: a mailbox each, and nothing else.
- */
+/* What the main thread of data (data.c, archive.c) and its workers (worker.c) share: a mailbox each, and
+ * nothing else. */
 #ifndef WORKER_INTERNAL_H
 #define WORKER_INTERNAL_H
 
@@ -47,8 +47,10 @@ struct worker {
     pthread_mutex_t lock; /* of the mailbox */
     struct orders orders;
     bool fresh; /* orders not taken yet */
-    int bell;   /* eventfd: there are orders */
+    int bell;   /* eventfd: there are orders, or turns are to be timed anew */
     struct dx_watch bell_watch;
+    _Atomic uint64_t *counters; /* on the board */
+    _Atomic bool time_anew;
 
     int report;            /* borrowed: the main thread's eventfd */
     _Atomic uint64_t done; /* the orders carried out last */
@@ -68,6 +70,19 @@ struct worker_setup {
 struct worker *worker_new(const struct worker_setup *s) DX_CHECKED;
 bool worker_start(struct worker *w) DX_CHECKED;
 void worker_order(struct worker *w, const struct orders *o); /* takes the reference in o->snapshot over */
-void worker_free(struct worker **w);                         /* joins */
+void worker_time_anew(struct worker *w); /* the longest turn on the board is to be the longest from now on */
+void worker_free(struct worker **w);     /* joins */
+
+/* The snapshots that a worker may still use, in archive.c. The main thread alone frees them: workers have
+ * clients waiting, and a configuration may be large. */
+struct archive {
+    struct dx_link snapshots;
+    int bell; /* borrowed eventfd: rings when a snapshot is used no more */
+};
+void archive_init(struct archive *a, int bell);
+/* Takes the reference over, before anybody else has one. False: out of memory, nothing was taken. */
+bool archive_add(struct archive *a, struct dx_snapshot *s) DX_CHECKED;
+/* Frees what nobody uses, but the one in force. */
+void archive_clear(struct archive *a, const struct dx_snapshot *in_force);
 
 #endif

@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "diplex/os/clock.h"
 #include "diplex/os/fd.h"
 #include "worker/internal.h"
 
@@ -138,6 +139,17 @@ static void begin_stop(struct worker *w)
     dx_timer_set(w->loop, &w->leave, 1);
 }
 
+/* Timed by the thread's own clock, which stands still while somebody else has the core. */
+static bool take_over(struct worker *w, struct orders *o)
+{
+    uint64_t began_us = dx_clock_thread_us();
+    bool ok = dx_proxy_use(w->proxy, o->snapshot) && follow_listeners(w, o);
+    dx_snapshot_unref(&o->snapshot);
+    atomic_store_explicit(&w->counters[DX_COUNTER_TAKEOVER], dx_clock_thread_us() - began_us,
+                          memory_order_relaxed);
+    return ok;
+}
+
 static void carry_out(struct worker *w, struct orders *o)
 {
     if (o->stop)
@@ -145,7 +157,7 @@ static void carry_out(struct worker *w, struct orders *o)
     if (o->cut)
         end(w);
     if (o->snapshot != NULL && !w->stopping)
-        w->failed = !dx_proxy_use(w->proxy, o->snapshot) || !follow_listeners(w, o);
+        w->failed = !take_over(w, o);
     dx_snapshot_unref(&o->snapshot);
     w->done = o->number;
     report(w);
@@ -162,6 +174,8 @@ static void on_bell(struct dx_watch *watch, unsigned what)
     DX_MAGIC_OK(w, WORKER_MAGIC);
     if (read(w->bell, &rings, sizeof(rings)) < 0)
         return;
+    if (atomic_exchange(&w->time_anew, false))
+        atomic_store_explicit(&w->counters[DX_COUNTER_TURN_LONGEST], 0, memory_order_relaxed);
     pthread_mutex_lock(&w->lock);
     fresh = w->fresh;
     o = w->orders;
@@ -172,17 +186,27 @@ static void on_bell(struct dx_watch *watch, unsigned what)
         carry_out(w, &o);
 }
 
-void worker_order(struct worker *w, const struct orders *o)
+static void ring(struct worker *w)
 {
     uint64_t one = 1;
+    if (write(w->bell, &one, sizeof(one)) < 0)
+        DX_ASSERT(errno == EAGAIN);
+}
 
+void worker_order(struct worker *w, const struct orders *o)
+{
     pthread_mutex_lock(&w->lock);
     dx_snapshot_unref(&w->orders.snapshot); /* orders overtaken by newer ones */
     w->orders = *o;
     w->fresh = true;
     pthread_mutex_unlock(&w->lock);
-    if (write(w->bell, &one, sizeof(one)) < 0)
-        DX_ASSERT(errno == EAGAIN);
+    ring(w);
+}
+
+void worker_time_anew(struct worker *w)
+{
+    w->time_anew = true;
+    ring(w);
 }
 
 /* --- life --- */
@@ -219,6 +243,11 @@ struct worker *worker_new(const struct worker_setup *s)
                                        .access = s->access};
         w->proxy = dx_proxy_new(&setup);
     }
+    w->counters = dx_board_counters(s->board, s->index);
+    if (w->loop != NULL)
+        dx_loop_time_turns(w->loop,
+                           &(struct dx_loop_turns){.longest_us = &w->counters[DX_COUNTER_TURN_LONGEST],
+                                                   .long_n = &w->counters[DX_COUNTER_TURNS_LONG]});
     if (w->bell >= 0 && w->proxy != NULL && dx_watch_start_level(w->loop, &w->bell_watch, w->bell))
         return w;
     worker_free(&w);

@@ -274,9 +274,9 @@ static void report(struct load *load)
     qsort(load->samples_us, load->sampled, sizeof *load->samples_us, by_value);
     printf(
         "DONE {\"requests\": %zu, \"bytes\": %llu, \"duration_us\": %llu, \"errors\": %zu, \"refused\": 0, "
-        "\"p50_us\": %u, \"p99_us\": %u, \"p999_us\": %u}\n",
+        "\"p50_us\": %u, \"p99_us\": %u, \"p999_us\": %u, \"max_us\": %u}\n",
         load->answers, (unsigned long long)load->bytes, (unsigned long long)passed_us, load->errors,
-        percentile(load, 0.5), percentile(load, 0.99), percentile(load, 0.999));
+        percentile(load, 0.5), percentile(load, 0.99), percentile(load, 0.999), percentile(load, 1));
 }
 
 /* True when it is time to end. */

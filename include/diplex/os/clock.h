@@ -5,8 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-uint64_t dx_clock_us(void);      /* monotonic; never goes back */
-uint64_t dx_clock_wall_us(void); /* since 1970, for logs and headers only */
+uint64_t dx_clock_us(void);        /* monotonic; never goes back */
+uint64_t dx_clock_thread_us(void); /* processor time of the calling thread; a system call */
+uint64_t dx_clock_wall_us(void);   /* since 1970, for logs and headers only */
 
 #define DX_CLOCK_RFC3339 32
 /* "2026-11-22T17:00:00.123Z", terminated; returns the length (24). */

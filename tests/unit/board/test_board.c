@@ -253,6 +253,22 @@ START_TEST(counters_go_on_when_data_starts_again)
 }
 END_TEST
 
+START_TEST(of_times_the_longest_is_told)
+{
+    atomic_store(&dx_board_counters(data, 0)[DX_COUNTER_TURN_LONGEST], 700);
+    atomic_store(&dx_board_counters(data, 1)[DX_COUNTER_TURN_LONGEST], 300);
+    atomic_store(&dx_board_counters(data, 1)[DX_COUNTER_TAKEOVER], 30);
+    atomic_store(&dx_board_counters(data, 0)[DX_COUNTER_TURNS_LONG], 2);
+    atomic_store(&dx_board_counters(data, 1)[DX_COUNTER_TURNS_LONG], 3);
+    ck_assert_uint_eq(dx_board_counter_sum(control, DX_COUNTER_TURN_LONGEST), 700);
+    ck_assert_uint_eq(dx_board_counter_sum(control, DX_COUNTER_TAKEOVER), 30);
+    ck_assert_uint_eq(dx_board_counter_sum(control, DX_COUNTER_TURNS_LONG), 5);
+    dx_board_data_started(control, 4711);
+    ck_assert_uint_eq(dx_board_counter_sum(control, DX_COUNTER_TURN_LONGEST), 0);
+    ck_assert_uint_eq(dx_board_counter_sum(control, DX_COUNTER_TURNS_LONG), 5);
+}
+END_TEST
+
 START_TEST(every_counter_and_reason_has_words)
 {
     for (int c = 0; c < DX_COUNTER_COUNT; c++) {
@@ -385,6 +401,7 @@ int main(void)
     tcase_add_test(c, a_full_board_changes_nothing);
     tcase_add_test(c, cells_are_summed_and_share_no_line);
     tcase_add_test(c, counters_go_on_when_data_starts_again);
+    tcase_add_test(c, of_times_the_longest_is_told);
     tcase_add_test(c, every_counter_and_reason_has_words);
     tcase_add_test(c, strange_memory_is_no_board);
     tcase_add_test(c, control_survives_a_hostile_data_process);

@@ -360,6 +360,42 @@ START_TEST(a_signal_is_an_event)
 }
 END_TEST
 
+/* --- turns --- */
+
+#define WORK_US 3000
+
+struct work {
+    struct dx_task task;
+    unsigned left;
+};
+
+static void work(struct dx_task *t)
+{
+    struct work *w = DX_CONTAINER(t, struct work, task);
+    for (uint64_t start = dx_clock_us(); dx_clock_us() - start < WORK_US;)
+        continue;
+    if (--w->left > 0)
+        dx_loop_again(loop, t);
+}
+
+START_TEST(turns_are_timed_without_the_waiting)
+{
+    static _Atomic uint64_t longest_us, long_n;
+    struct work w = {.task = {.run = work}, .left = 2};
+    dx_loop_time_turns(loop, &(struct dx_loop_turns){.longest_us = &longest_us, .long_n = &long_n});
+    run(500);
+    ck_assert_uint_lt(longest_us, 400000); /* it has waited longer than that */
+    dx_loop_again(loop, &w.task);
+    run(QUIET_MS);
+    ck_assert_uint_eq(w.left, 0);
+    ck_assert_uint_ge(longest_us, WORK_US);
+    ck_assert_uint_ge(long_n, 2);
+    uint64_t longest = longest_us;
+    run(QUIET_MS);
+    ck_assert_uint_ge(longest_us, longest);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("loop");
@@ -380,6 +416,7 @@ int main(void)
     tcase_add_test(c, a_grave_is_buried_when_the_callback_has_returned);
     tcase_add_test(c, graves_left_over_are_buried_with_the_loop);
     tcase_add_test(c, a_signal_is_an_event);
+    tcase_add_test(c, turns_are_timed_without_the_waiting);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

@@ -24,6 +24,20 @@ START_TEST(monotonic_clock_never_goes_back)
 }
 END_TEST
 
+START_TEST(a_thread_that_rests_uses_no_time)
+{
+    uint64_t before = dx_clock_thread_us();
+    struct timespec rest = {0, 50000000};
+    nanosleep(&rest, NULL);
+    ck_assert_uint_lt(dx_clock_thread_us() - before, 50000);
+    uint64_t start = dx_clock_us();
+    before = dx_clock_thread_us();
+    while (dx_clock_thread_us() - before < 2000)
+        ck_assert_uint_lt(dx_clock_us(), start + 10000000);
+    ck_assert_uint_ge(dx_clock_us(), start + 1000);
+}
+END_TEST
+
 START_TEST(wall_clock_is_the_time)
 {
     time_t now = time(NULL);
@@ -74,6 +88,7 @@ int main(void)
     Suite *suite = suite_create("os/clock");
     TCase *tests = tcase_create("all");
     tcase_add_test(tests, monotonic_clock_never_goes_back);
+    tcase_add_test(tests, a_thread_that_rests_uses_no_time);
     tcase_add_test(tests, wall_clock_is_the_time);
     tcase_add_test(tests, forms);
     tcase_add_test(tests, every_day_of_a_leap_year_agrees_with_the_c_library);
