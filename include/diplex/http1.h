@@ -58,6 +58,14 @@ void dx_http1_body_init(struct dx_http1_body *b, enum dx_framing framing, uint64
 enum dx_body_step dx_http1_body_next(struct dx_http1_body *b, const char *p, size_t n, size_t *used, struct dx_slice *data,
                                      struct dx_http_error *err) DX_CHECKED;
 
+/* `n` bytes of a body of known length went by without being looked at: at most `left`. */
+static inline void dx_http1_body_passed(struct dx_http1_body *b, uint64_t n)
+{
+    DX_ASSERT(b->framing == DX_FRAMING_LENGTH && n <= b->left);
+    b->left -= n;
+    b->total += n;
+}
+
 /* After TRAILERS were parsed: the body is done. */
 void dx_http1_body_trailers_done(struct dx_http1_body *b);
 static inline bool dx_http1_body_is_done(const struct dx_http1_body *b)

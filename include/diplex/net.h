@@ -12,6 +12,7 @@
 #include "diplex/base/err.h"
 #include "diplex/loop.h"
 #include "diplex/os/address.h"
+#include "diplex/os/pipe.h"
 
 /* A listening socket, non-blocking, close-on-exec. TCP: SO_REUSEADDR, and SO_REUSEPORT when asked. Unix: a
  * file that nobody answers on is replaced, the new one gets `mode`. */
@@ -50,6 +51,12 @@ enum dx_io dx_transport_receive(struct dx_transport *t, char *buf, size_t cap, s
 /* Gathers; *sent may be less than all, then `writable` is clear. `more`: another piece follows at once
  * (MSG_MORE). */
 enum dx_io dx_transport_send(struct dx_transport *t, const struct iovec *iov, int n, bool more, size_t *sent);
+/* From the socket into an empty pipe, and from a pipe to the socket: as receive and send, and nothing is copied. A pipe may be full before the
+ * socket is empty, so only DX_IO_AGAIN clears `readable`. */
+enum dx_io dx_transport_take(struct dx_transport *t, struct dx_pipe *p, size_t most);
+enum dx_io dx_transport_give(struct dx_transport *t, struct dx_pipe *p);
+/* From `*at` of a file on, at most `most` bytes; *at is advanced. DX_IO_EOF: the file ends before `*at`. */
+enum dx_io dx_transport_send_file(struct dx_transport *t, int file, int64_t *at, size_t most);
 /* Looks, without taking a byte, whether the connection is broken or ended (hung_up) or has nothing to read
  * (readable is cleared). */
 void dx_transport_look(struct dx_transport *t);

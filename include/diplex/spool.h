@@ -4,6 +4,7 @@
 #define DIPLEX_SPOOL_H
 
 #include "diplex/base/slice.h"
+#include "diplex/os/pipe.h"
 
 struct dx_spool {
     char *memory;        /* grows up to memory_max */
@@ -22,7 +23,15 @@ static inline bool dx_spool_in_file(const struct dx_spool *s) { return s->fd >= 
 /* Appends all or fails with errno (ENOMEM, ENOSPC, EACCES...); the spool is then good for nothing but fini. */
 bool dx_spool_append(struct dx_spool *s, struct dx_slice bytes) DX_CHECKED;
 
-/* Bytes from `at` on: in memory *out points inside the spool; beyond it they are read from the file into buf. Empty at the end. False: errno. */
-bool dx_spool_peek(const struct dx_spool *s, uint64_t at, char *buf, size_t cap, struct dx_slice *out) DX_CHECKED;
+/* True: further bytes go to the file, and may come through a pipe. */
+static inline bool dx_spool_memory_full(const struct dx_spool *s) { return s->fd >= 0 || s->memory_n == s->memory_max; }
+/* Appends all that is in the pipe, as above. */
+bool dx_spool_append_pipe(struct dx_spool *s, struct dx_pipe *p) DX_CHECKED;
+
+/* The bytes from `at` on that are in memory; none: they are in the file, from `at` - memory_n on. */
+static inline struct dx_slice dx_spool_in_memory(const struct dx_spool *s, uint64_t at)
+{
+    return at < s->memory_n ? dx_slice_of(s->memory + at, s->memory_n - (size_t)at) : dx_slice_of(NULL, 0);
+}
 
 #endif

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <unistd.h>
 
 #include "diplex/net.h"
@@ -89,6 +90,43 @@ enum dx_io dx_transport_send(struct dx_transport *t, const struct iovec *iov, in
         t->writable = false;
     *sent = (size_t)done;
     return DX_IO_OK;
+}
+
+/* What a call says that moves bytes and may be told to wait. */
+static enum dx_io moved(ptrdiff_t n, bool *ready)
+{
+    if (n > 0)
+        return DX_IO_OK;
+    if (n == 0)
+        return DX_IO_EOF;
+    if (errno != EAGAIN && errno != EWOULDBLOCK)
+        return DX_IO_ERROR;
+    *ready = false;
+    return DX_IO_AGAIN;
+}
+
+enum dx_io dx_transport_take(struct dx_transport *t, struct dx_pipe *p, size_t most)
+{
+    DX_ASSERT(p->bytes == 0 && most > 0);
+    enum dx_io io = moved(dx_pipe_fill(p, t->watch.fd, most), &t->readable);
+    t->hung_up |= io == DX_IO_EOF;
+    return io;
+}
+
+enum dx_io dx_transport_give(struct dx_transport *t, struct dx_pipe *p)
+{
+    return moved(dx_pipe_drain(p, t->watch.fd, NULL), &t->writable);
+}
+
+enum dx_io dx_transport_send_file(struct dx_transport *t, int file, int64_t *at, size_t most)
+{
+    off_t offset = (off_t)*at;
+    ssize_t n;
+    do
+        n = sendfile(t->watch.fd, file, &offset, most);
+    while (n < 0 && errno == EINTR);
+    *at = (int64_t)offset;
+    return moved(n, &t->writable);
 }
 
 void dx_transport_look(struct dx_transport *t)

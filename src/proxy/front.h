@@ -44,6 +44,12 @@ struct front_ops {
     bool (*write_end)(struct front *f, struct exchange *x, const struct dx_fields *trailers);
     enum front_io (*flush)(struct front *f, struct exchange *x); /* OK, WAIT, GONE */
 
+    /* The socket that the rest of the body will come from as it is: none of it was received yet. NULL: ask
+     * read_body. */
+    struct dx_transport *(*source)(struct front *f);
+    /* The socket that takes bytes of a body as they are. NULL: use write_body. */
+    struct dx_transport *(*sink)(struct front *f);
+
     bool (*gone)(struct front *f); /* the client has closed, as far as is known without reading */
     void (*break_off)(struct front *f,
                       struct exchange *x); /* so that the client sees that the answer is not whole */

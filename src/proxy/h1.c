@@ -223,6 +223,14 @@ static enum front_io flush(struct front *f, struct exchange *x)
     return from_io(outlet_flush(&x->down, &c->transport));
 }
 
+static struct dx_transport *source(struct front *f)
+{
+    struct client *c = client_of(f);
+    return inlet_empty(&c->in) ? &c->transport : NULL;
+}
+
+static struct dx_transport *sink(struct front *f) { return &client_of(f)->transport; }
+
 static bool gone(struct front *f) { return client_of(f)->transport.hung_up; }
 
 /* What is on its way still arrives, and then the connection ends inside the message. Where the end of the
@@ -248,6 +256,8 @@ const struct front_ops h1_front_ops = {
     .write_body = write_body,
     .write_end = write_end,
     .flush = flush,
+    .source = source,
+    .sink = sink,
     .gone = gone,
     .break_off = break_off,
     .say_no_more = say_no_more,

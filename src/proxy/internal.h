@@ -53,6 +53,7 @@ struct dx_proxy {
     _Atomic uint64_t *counters;
     struct dx_random random;
     struct dx_slab blocks, bulk, exchanges, clients_slab;
+    struct dx_pipes pipes;
     struct dx_link clients;
     unsigned clients_n;
     bool stopping;
@@ -134,9 +135,9 @@ struct exchange {
     struct dx_spool spool;  /* SOURCE_SPOOL */
     bool spool_open;
     uint64_t spool_at;
-    char *spool_block; /* for pieces read from the file */
     enum dx_framing up_framing;
     struct outlet up;
+    struct dx_pipe *pipe_up; /* large pieces that go past the outlet */
     bool up_ended, up_broken;
     struct dx_http1_body client_body; /* HTTP/1 fronts: reading it */
     struct dx_fields trailers;        /* of either side; storage made when first needed */
@@ -149,6 +150,7 @@ struct exchange {
     size_t answer_seen, answer_head_bytes;
     struct dx_http1_body answer;
     struct outlet down;
+    struct dx_pipe *pipe_down;
     enum dx_framing down_framing;
     bool down_full, down_ended;
     bool discard;          /* the client left; a wsgi server's answer is read off and dropped */
@@ -202,11 +204,20 @@ enum pump pump_up(struct exchange *x, struct dx_http_error *err);
 enum pump pump_down(struct exchange *x, struct dx_http_error *err);
 /* Reads the request body into the spool. */
 enum pump pump_spool(struct exchange *x, struct dx_http_error *err);
+enum pump pump_wait(struct exchange *x, enum blocked who); /* for an edge of that side */
+enum pump pump_pause(struct exchange *x);                  /* enough for one turn: the others first */
 /* The end of a body in its framing, trailers and all. False: out of memory. */
 bool exchange_queue_end(struct exchange *x, struct outlet *o, enum dx_framing framing,
                         const struct dx_fields *trailers) DX_CHECKED;
 /* Everything again from the start, for another connection. */
 void pump_up_rewind(struct exchange *x);
+
+/* --- splice.c: large bodies from socket to socket. False: not this one or not now, it goes in blocks. True:
+ * *how; PUMP_DONE: the body has passed whole. --- */
+bool splice_up(struct exchange *x, enum pump *how);
+bool splice_down(struct exchange *x, enum pump *how);
+bool splice_spool(struct exchange *x, enum pump *how); /* into the spool's file, once its memory is full */
+void splice_drop(struct exchange *x);                  /* what is on its way is lost */
 
 /* --- access.c --- */
 void access_write(struct exchange *x);

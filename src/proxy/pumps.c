@@ -10,17 +10,18 @@
 #include "proxy/internal.h"
 
 #define PIECES_PER_TURN 16 /* then the others have their turn */
+#define FILE_PIECE      (512u * 1024)
 #define DISCARD_MAX                                                                        \
     (1024u * 1024) /* of an answer whose client has left, before the server is told so too \
                     */
 
-static enum pump wait_for(struct exchange *x, enum blocked who)
+enum pump pump_wait(struct exchange *x, enum blocked who)
 {
     x->blocked = who;
     return PUMP_WAIT;
 }
 
-static enum pump pause_here(struct exchange *x)
+enum pump pump_pause(struct exchange *x)
 {
     dx_loop_again(x->proxy->loop, &x->again);
     x->progress = true;
@@ -89,7 +90,7 @@ static enum pump feed_stream(struct exchange *x, struct dx_http_error *err)
     case FRONT_END:
         return end_up(x, trailers);
     case FRONT_WAIT:
-        return wait_for(x, BLOCKED_CLIENT);
+        return pump_wait(x, BLOCKED_CLIENT);
     case FRONT_BAD:
         return PUMP_CLIENT_BAD;
     case FRONT_GONE:
@@ -98,21 +99,43 @@ static enum pump feed_stream(struct exchange *x, struct dx_http_error *err)
     return PUMP_CLIENT_GONE;
 }
 
+/* What is in the file goes from there into the socket; the outlet is empty. */
+static enum pump send_file(struct exchange *x)
+{
+    struct dx_transport *t = dx_connection_transport(x->connection);
+    int64_t at = (int64_t)(x->spool_at - x->spool.memory_n);
+
+    if (!t->writable)
+        return pump_wait(x, BLOCKED_SERVER);
+    switch (dx_transport_send_file(t, x->spool.fd, &at, FILE_PIECE)) {
+    case DX_IO_OK:
+        break;
+    case DX_IO_AGAIN:
+        return pump_wait(x, BLOCKED_SERVER);
+    case DX_IO_EOF:
+        errno = EIO; /* the file is shorter than what was written to it */
+        return PUMP_SPOOL;
+    case DX_IO_ERROR:
+        return errno == EIO ? PUMP_SPOOL : PUMP_SERVER_BROKE;
+    }
+    uint64_t now = x->spool.memory_n + (uint64_t)at;
+    x->up.sent += now - x->spool_at;
+    x->spool_at = now;
+    x->progress = true;
+    return PUMP_DONE;
+}
+
 static enum pump feed_spool(struct exchange *x)
 {
-    struct blocks b = blocks_of(x);
-    struct dx_slice data;
-
-    if (x->spool_block == NULL && dx_spool_in_file(&x->spool)) {
-        x->spool_block = dx_slab_get(b.bulk);
-        if (x->spool_block == NULL)
-            return PUMP_NO_MEMORY;
+    if (x->spool_at == dx_spool_bytes(&x->spool)) {
+        x->up_ended = true;
+        return PUMP_DONE;
     }
-    if (!dx_spool_peek(&x->spool, x->spool_at, x->spool_block, BULK_BYTES, &data))
-        return PUMP_SPOOL;
-    x->spool_at += data.n;
+    struct dx_slice data = dx_spool_in_memory(&x->spool, x->spool_at);
+    if (data.n == 0)
+        return send_file(x);
     outlet_add(&x->up, data);
-    x->up_ended = data.n == 0;
+    x->spool_at += data.n;
     return PUMP_DONE;
 }
 
@@ -133,14 +156,23 @@ static enum pump feed(struct exchange *x, struct dx_http_error *err)
     return PUMP_DONE;
 }
 
+/* What is in memory goes out with the head in one system call; a streamed body waits for nobody. */
+static bool joins_head(const struct exchange *x)
+{
+    return x->source != SOURCE_STREAM && !(x->source == SOURCE_SPOOL && x->spool_at >= x->spool.memory_n);
+}
+
 enum pump pump_up(struct exchange *x, struct dx_http_error *err)
 {
     struct dx_transport *t = dx_connection_transport(x->connection);
 
     for (unsigned piece = 0; piece < PIECES_PER_TURN; piece++) {
-        /* A body in memory goes out with the head in one system call; a streamed one waits for nobody. */
-        if (!x->up_ended &&
-            (outlet_empty(&x->up) || x->source == SOURCE_MEMORY || x->source == SOURCE_NONE)) {
+        enum pump spliced;
+        if (!x->up_ended && splice_up(x, &spliced)) {
+            x->up_ended = spliced == PUMP_DONE;
+            return spliced;
+        }
+        if (!x->up_ended && (outlet_empty(&x->up) || joins_head(x))) {
             enum pump fed = feed(x, err);
             if (fed != PUMP_DONE)
                 return fed;
@@ -149,13 +181,13 @@ enum pump pump_up(struct exchange *x, struct dx_http_error *err)
         enum dx_io io = outlet_flush(&x->up, t);
         x->progress |= x->up.sent != before;
         if (io == DX_IO_AGAIN)
-            return wait_for(x, BLOCKED_SERVER);
+            return pump_wait(x, BLOCKED_SERVER);
         if (io != DX_IO_OK)
             return PUMP_SERVER_BROKE;
         if (x->up_ended)
             return PUMP_DONE;
     }
-    return pause_here(x);
+    return pump_pause(x);
 }
 
 void pump_up_rewind(struct exchange *x)
@@ -172,13 +204,16 @@ enum pump pump_spool(struct exchange *x, struct dx_http_error *err)
     struct dx_slice data;
 
     for (unsigned piece = 0; piece < PIECES_PER_TURN; piece++) {
+        enum pump spliced;
+        if (splice_spool(x, &spliced))
+            return spliced;
         switch (x->front->ops->read_body(x->front, x, &data, &trailers, err)) {
         case FRONT_OK:
             break;
         case FRONT_END:
             return PUMP_DONE;
         case FRONT_WAIT:
-            return wait_for(x, BLOCKED_CLIENT);
+            return pump_wait(x, BLOCKED_CLIENT);
         case FRONT_BAD:
             return PUMP_CLIENT_BAD;
         case FRONT_GONE:
@@ -191,7 +226,7 @@ enum pump pump_spool(struct exchange *x, struct dx_http_error *err)
         if (!dx_spool_append(&x->spool, data))
             return errno == ENOMEM ? PUMP_NO_MEMORY : PUMP_SPOOL;
     }
-    return pause_here(x);
+    return pump_pause(x);
 }
 
 /* --- down: the answer's body to the client --- */
@@ -212,7 +247,7 @@ static enum pump flush_down(struct exchange *x)
         x->down_full = false;
         return PUMP_DONE;
     case FRONT_WAIT:
-        return wait_for(x, BLOCKED_CLIENT);
+        return pump_wait(x, BLOCKED_CLIENT);
     case FRONT_END:
     case FRONT_BAD:
     case FRONT_GONE:
@@ -227,7 +262,7 @@ static enum pump rest(struct exchange *x)
     struct blocks b = blocks_of(x);
     if (inlet_empty(&x->in))
         inlet_release(&x->in, &b);
-    return wait_for(x, BLOCKED_SERVER);
+    return pump_wait(x, BLOCKED_SERVER);
 }
 
 /* More bytes of the server. The outlet is empty, so nothing points into the inlet. PUMP_DONE: look again. */
@@ -303,11 +338,22 @@ static enum pump take_piece(struct exchange *x, bool *more, struct dx_http_error
     return PUMP_SERVER_BROKE;
 }
 
+static bool spliced_down(struct exchange *x, enum pump *how)
+{
+    if (!splice_down(x, how))
+        return false;
+    if (*how == PUMP_DONE)
+        *how = end_down(x, NULL);
+    return true;
+}
+
 enum pump pump_down(struct exchange *x, struct dx_http_error *err)
 {
     for (unsigned piece = 0; piece < PIECES_PER_TURN; piece++) {
         bool more = false;
         enum pump r = PUMP_DONE;
+        if (x->pipe_down != NULL && spliced_down(x, &r))
+            return r;
         if (!x->down_full && !x->down_ended)
             r = take_piece(x, &more, err);
         if (r != PUMP_DONE)
@@ -317,10 +363,13 @@ enum pump pump_down(struct exchange *x, struct dx_http_error *err)
             return r;
         if (x->down_ended)
             return PUMP_DONE;
-        if (more)
-            r = fill_down(x);
+        if (!more)
+            continue;
+        if (spliced_down(x, &r))
+            return r;
+        r = fill_down(x);
         if (r != PUMP_DONE)
             return r;
     }
-    return pause_here(x);
+    return pump_pause(x);
 }

@@ -243,7 +243,7 @@ void exchange_free(struct exchange *x)
     inlet_release(&x->in, &b);
     if (x->head_block != NULL)
         inlet_put_block(x->head_block, x->head_block_bulk, &b);
-    dx_slab_put(&p->bulk, x->spool_block);
+    splice_drop(x);
     if (x->spool_open)
         dx_spool_fini(&x->spool);
     dx_arena_reset(&x->arena);
@@ -334,6 +334,7 @@ bool exchange_reads_off(struct exchange *x)
     x->discard_from = x->body_out;
     x->keep_client = false;
     outlet_clear(&x->down);
+    splice_drop(x);
     x->down_full = false;
     return true;
 }

@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "diplex/base/check.h"
 #include "diplex/os/fd.h"
 #include "diplex/spool.h"
 
 #define MEMORY_FIRST 4096u
+#define COPY_BYTES   (16u * 1024)
 
 void dx_spool_init(struct dx_spool *s, size_t memory_max, const char *folder)
 {
@@ -90,27 +92,39 @@ bool dx_spool_append(struct dx_spool *s, struct dx_slice bytes)
     return append_file(s, dx_slice_of(bytes.p + n, bytes.n - n));
 }
 
-bool dx_spool_peek(const struct dx_spool *s, uint64_t at, char *buf, size_t cap, struct dx_slice *out)
+/* For file systems that splice(2) cannot write to. */
+static bool copy_out(struct dx_spool *s, struct dx_pipe *p)
 {
-    if (at < s->memory_n) {
-        *out = dx_slice_of(s->memory + at, s->memory_n - (size_t)at);
-        return true;
+    char piece[COPY_BYTES];
+    while (p->bytes > 0) {
+        ssize_t n;
+        do
+            n = read(p->out, piece, sizeof(piece));
+        while (n < 0 && errno == EINTR);
+        if (n <= 0)
+            return false;
+        p->bytes -= (size_t)n;
+        if (!append_file(s, dx_slice_of(piece, (size_t)n)))
+            return false;
     }
-    uint64_t from = at - s->memory_n;
-    if (from >= s->file_n) {
-        *out = dx_slice_of(NULL, 0);
-        return true;
-    }
-    if (cap > s->file_n - from)
-        cap = (size_t)(s->file_n - from);
-    ssize_t n;
-    do
-        n = pread(s->fd, buf, cap, (off_t)from);
-    while (n < 0 && errno == EINTR);
-    if (n <= 0) {
-        errno = n == 0 ? EIO : errno; /* the file is shorter than what was written to it */
+    return true;
+}
+
+bool dx_spool_append_pipe(struct dx_spool *s, struct dx_pipe *p)
+{
+    DX_ASSERT(dx_spool_memory_full(s));
+    if (s->fd < 0 && !open_file(s))
         return false;
+    while (p->bytes > 0) {
+        int64_t at = (int64_t)s->file_n;
+        ptrdiff_t n = dx_pipe_drain(p, s->fd, &at);
+        if (n < 0 && errno == EINVAL)
+            return copy_out(s, p);
+        if (n <= 0) {
+            errno = n == 0 ? ENOSPC : errno;
+            return false;
+        }
+        s->file_n += (uint64_t)n;
     }
-    *out = dx_slice_of(buf, (size_t)n);
     return true;
 }

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* Pipes for splice(2), lent and taken back. A pipe that comes back with bytes in it is closed: to read them
+ * out would cost more than a new one. */
+#include "diplex/os/pipe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "diplex/base/check.h"
+#include "diplex/os/fd.h"
+
+#define KEEP 4 /* nearly always a pipe is filled and emptied in one step, and then one is enough */
+
+void dx_pipes_init(struct dx_pipes *s, unsigned most)
+{
+    *s = (struct dx_pipes){.most = most};
+    dx_list_init(&s->idle);
+}
+
+static void destroy(struct dx_pipe *p)
+{
+    dx_fd_close(&p->in);
+    dx_fd_close(&p->out);
+    free(p);
+}
+
+void dx_pipes_fini(struct dx_pipes *s)
+{
+    struct dx_link *link;
+    DX_ASSERT(s->out == 0);
+    while ((link = dx_list_pop_head(&s->idle)) != NULL)
+        destroy(DX_CONTAINER(link, struct dx_pipe, link));
+    s->idle_n = 0;
+}
+
+static struct dx_pipe *pipe_new(void)
+{
+    struct dx_pipe *p = calloc(1, sizeof(*p));
+    int ends[2];
+    if (p == NULL)
+        return NULL;
+    if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) {
+        free(p);
+        return NULL;
+    }
+    p->out = ends[0];
+    p->in = ends[1];
+    /* Over the user's share of pipe memory the kernel refuses, and 64 KiB do the work in more steps. */
+    (void)!fcntl(p->in, F_SETPIPE_SZ, (int)DX_PIPE_BYTES);
+    return p;
+}
+
+struct dx_pipe *dx_pipe_get(struct dx_pipes *s)
+{
+    if (s->out == s->most)
+        return NULL;
+    struct dx_link *link = dx_list_pop_head(&s->idle);
+    struct dx_pipe *p = link != NULL ? DX_CONTAINER(link, struct dx_pipe, link) : pipe_new();
+    if (p == NULL)
+        return NULL;
+    if (link != NULL)
+        s->idle_n--;
+    s->out++;
+    return p;
+}
+
+void dx_pipe_put(struct dx_pipes *s, struct dx_pipe *p)
+{
+    if (p == NULL)
+        return;
+    DX_ASSERT(s->out > 0);
+    s->out--;
+    if (p->bytes > 0 || s->idle_n >= KEEP) {
+        destroy(p);
+        return;
+    }
+    dx_list_push_head(&s->idle, &p->link);
+    s->idle_n++;
+}
+
+ptrdiff_t dx_pipe_fill(struct dx_pipe *p, int fd, size_t most)
+{
+    ssize_t n;
+    do
+        n = splice(fd, NULL, p->in, NULL, most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    while (n < 0 && errno == EINTR);
+    if (n > 0)
+        p->bytes += (size_t)n;
+    return n;
+}
+
+ptrdiff_t dx_pipe_drain(struct dx_pipe *p, int fd, int64_t *at)
+{
+    ssize_t n;
+    DX_ASSERT(p->bytes > 0);
+    do
+        n = splice(p->out, NULL, fd, at, p->bytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    while (n < 0 && errno == EINTR);
+    if (n > 0)
+        p->bytes -= (size_t)n;
+    return n;
+}
