@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
-# diplex alone: built in the first stage, and in the second one program, its three libraries and its file. It runs as
-# an ordinary user, whichever, and writes only below /tmp: the admin socket, and bodies too large for memory.
+# diplex alone: built in the first stage, and in the second one program, its three libraries and its file. libcurl is
+# loaded at run time, so `ldd` does not show it; health checks and `diplex healthcheck` need it. It runs as an ordinary
+# user, whichever, and writes only below /tmp: the admin socket, and bodies too large for memory.
 #     docker build -t diplex .
 #     docker run -p 8080:8080 -v ./diplex.yaml:/etc/diplex/diplex.yaml:ro diplex
 
