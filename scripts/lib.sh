@@ -17,7 +17,8 @@ DX_JOBS=${DX_JOBS:-$(nproc 2>/dev/null || echo 2)}
 cd -- "$DX_ROOT"
 
 DX_BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libevent-dev libcurl4-openssl-dev libyaml-dev)
-DX_TEST_PACKAGES=(check strace valgrind)
+DX_TEST_PACKAGES=(check)
+DX_TOOL_PACKAGES=(nghttp2-client strace valgrind wrk) # that tests of the real program use, and are skipped without
 DX_PYTHON_PACKAGES=(python3 python3-venv)
 
 # What the preset fuzz needs: the compiler's run-time library is a package of its own on Debian, named by version.
@@ -58,7 +59,7 @@ dx_find_python() {
 # A package counts as there when what it brings works, wherever it came from.
 dx_have() {
     case $1 in
-    gcc | clang | cmake | cppcheck | clang-tidy | curl | strace | valgrind) command -v "$1" >/dev/null ;;
+    gcc | clang | cmake | cppcheck | clang-tidy | curl | strace | valgrind | wrk) command -v "$1" >/dev/null ;;
     libclang-rt-*-dev) printf 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
         clang -fsanitize=fuzzer,address -x c - -o /dev/null 2>/dev/null ;;
     llvm) command -v llvm-symbolizer >/dev/null ;;
@@ -68,6 +69,7 @@ dx_have() {
     libevent-dev) pkg-config --exists libevent_core libevent_extra 2>/dev/null ;;
     libcurl4-openssl-dev) pkg-config --exists libcurl 2>/dev/null ;;
     libyaml-dev) pkg-config --exists yaml-0.1 2>/dev/null ;;
+    nghttp2-client) command -v h2load >/dev/null ;;
     check) pkg-config --exists check 2>/dev/null ;;
     python3) command -v python3 >/dev/null ;;
     python3-venv | python3.11-venv) dx_find_python >/dev/null ;;

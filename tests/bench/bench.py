@@ -20,6 +20,7 @@ import math
 import os
 import pathlib
 import platform
+import re
 import resource
 import shutil
 import subprocess
@@ -44,8 +45,28 @@ class Trouble(Exception):
     """Something that was started did not do its part; said on one line or with its output."""
 
 
-class Wrk:
-    """Load from wrk, which begins at once. It takes whole seconds only, so it is interrupted when its time is over."""
+class Generator:
+    """What makes the load. An eager one begins at once, so that the making of its connections is measured too."""
+
+    program: Program
+    eager = True
+
+    def begin(self) -> None:
+        pass
+
+    def end(self) -> None:
+        self.program.interrupt()
+
+    def seen(self) -> dict:
+        """What it has to tell, once it has ended."""
+        line = next((line for line in self.program.output().splitlines() if line.startswith('DONE ')), None)
+        if line is None:
+            raise Trouble(f'the load failed:\n{self.program.output()}')
+        return json.loads(line[5:])
+
+
+class Wrk(Generator):
+    """Load from wrk. It takes whole seconds only, so it is interrupted when its time is over."""
 
     def __init__(self, bench: Bench, work: Work, port: int, seconds: float):
         connections = bench.connections(work)
@@ -56,12 +77,39 @@ class Wrk:
         self.program = Program([*command, f'http://127.0.0.1:{port}{work.path}'], bench.options.load_cores,
                                bench.directory / 'wrk.log')
 
-    def begin(self) -> None:
+
+class H2load(Generator):
+    """Load from h2load, over HTTP/1.1: a second opinion on wrk's. It ends by itself when its time is over."""
+
+    def __init__(self, bench: Bench, work: Work, port: int, seconds: float):
+        self.times = bench.directory / 'h2load.times'
+        self.seconds = seconds
+        connections = bench.connections(work)
+        command = ['h2load', '--h1', '-t', str(min(bench.options.load_threads, connections)), '-c', str(connections),
+                   '-D', f'{seconds * 1000:.0f}ms', f'--log-file={self.times}']
+        self.program = Program([*command, f'http://127.0.0.1:{port}{work.path}'], bench.options.load_cores,
+                               bench.directory / 'h2load.log')
+
+    def end(self) -> None:
         pass
 
+    def seen(self) -> dict:
+        """Those that failed hold those without any answer; the others of them were refused."""
+        found = re.search(r'^requests: (\d+) total, .* (\d+) failed, (\d+) errored', self.program.output(), re.M)
+        times = sorted(int(line.split()[2]) for line in self.times.read_text().splitlines()) if found else []
+        if not times:
+            raise Trouble(f'h2load failed:\n{self.program.output()}')
+        requests, failed, errors = (int(group) for group in found.groups())
+        at = {f'{name}_us': times[int(share * (len(times) - 1))]
+              for name, share in (('p50', 0.5), ('p99', 0.99), ('p999', 0.999))}
+        return {'requests': requests, 'duration_us': self.seconds * 1e6, 'errors': errors, 'refused': failed - errors,
+                **at}
 
-class Load:
+
+class Load(Generator):
     """Load from load.c, whose connections are made and warm before it begins."""
+
+    eager = False
 
     def __init__(self, bench: Bench, work: Work, port: int, mode: str, connections: int):
         command = [str(BUILD / 'load'), mode, f'127.0.0.1:{port}', work.path, str(connections)]
@@ -137,16 +185,14 @@ class Bench:
     def loading(self, work: Work, port: int, seconds: float):
         """The load generator; what it has seen is in the dictionary once it is over."""
         seen = {}
-        load = Wrk(self, work, port, seconds) if work.load == 'wrk' else \
+        others = {'wrk': Wrk, 'h2load': H2load}
+        load = others[work.load](self, work, port, seconds) if work.load in others else \
             Load(self, work, port, work.load, self.connections(work))
         with load.program as program:
             yield load, seen
-            program.interrupt()
+            load.end()
             program.wait(PATIENCE)
-            line = next((line for line in program.output().splitlines() if line.startswith('DONE ')), None)
-            if line is None:
-                raise Trouble(f'{work.load} failed:\n{program.output()}')
-            seen.update(json.loads(line[5:]))
+            seen.update(load.seen())
 
     def warm(self, work: Work, port: int) -> None:
         with self.loading(work, port, WARM_UP) as (load, _):
@@ -166,21 +212,21 @@ class Bench:
             yield None if before is None or after is None else (after - before) * 1024 / work.idle
 
     def measure(self, peer: Peer, work: Work) -> Sample:
-        """One sample; with wrk it holds the making of its connections, with load.c it does not."""
+        """One sample; with wrk and h2load it holds the making of their connections, with load.c it does not."""
         wait_for_room()
         than = self.measure(peer, WORKS[work.than]).cpu_us if work.than else None
         with self.started(peer, work) as (proxy, port):
-            if work.load in ('wrk', 'get'):
+            if work.load in ('wrk', 'h2load', 'get'):
                 self.warm(work, port)
             with self.waiting(work, proxy, port) as idle_bytes:
                 meter = Meter(proxy)
                 with self.loading(work, port, self.options.seconds) as (load, seen):
-                    if work.load != 'wrk':
+                    if not load.eager:
                         meter = Meter(proxy)
                     load.begin()
                     time.sleep(self.options.seconds)
                     used = meter.read()
-                if work.load == 'wrk':
+                if load.eager:
                     used = meter.read()
                 pss = proxy.pss_kib()
         return Sample(requests=seen['requests'], seconds=max(seen['duration_us'], 1) / 1e6,
@@ -303,6 +349,7 @@ def present(names: list[str]) -> list[Peer]:
 
 def missing(options: argparse.Namespace) -> list[str]:
     tools = ['wrk', 'taskset', 'cc', *(['strace'] if options.calls else [])]
+    tools += ['h2load'] if any(work.load == 'h2load' for work in options.works) else []
     return [tool for tool in tools if not shutil.which(tool)] + [
         peer.program for peer in options.peers if not peer.path()]
 

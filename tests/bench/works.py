@@ -14,7 +14,7 @@ class Work:
     title: str
     path: str = '/async/'
     unit: str = 'req'  # what is counted
-    load: str = 'wrk'  # or what load.c can do: get, ws, sse
+    load: str = 'wrk'  # or h2load, or what load.c can do: get, ws, sse
     connections: int | None = None  # the usual number where it says nothing
     unix: bool = False  # to the server
     close: bool = False  # a new client connection for each request
@@ -56,8 +56,13 @@ WORKS = {
         Work('small', 'small keep-alive GET to the asgi pool, TCP to the server'),
         Work('small-unix', 'the same, Unix socket to the server', unix=True),
         Work('small-wsgi', 'small keep-alive GET to the wsgi pool, TCP to the server', '/'),
+        Work('small-h2load', 'small keep-alive GET to the asgi pool, load from h2load', load='h2load'),
         Work('small-1', 'small keep-alive GET, one connection', load='get', connections=1),
         Work('small-1000', 'small keep-alive GET, 1,000 connections', load='get', connections=1000),
+        Work('small-unix-1', 'small keep-alive GET, one connection, Unix socket to the server', load='get',
+             connections=1, unix=True),
+        Work('small-unix-1000', 'small keep-alive GET, 1,000 connections, Unix socket to the server', load='get',
+             connections=1000, unix=True),
         Work('browser', 'small keep-alive GET with the fields of a browser, asgi pool', fields=BROWSER),
         Work('64k', 'answers of 64 KiB, asgi pool, TCP to the server', '/async/bytes/65536'),
         Work('1m', 'answers of 1 MiB, asgi pool, 16 connections', f'/async/bytes/{MIB}', connections=16),

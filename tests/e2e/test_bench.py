@@ -10,13 +10,15 @@ import sys
 import harness
 import pytest
 
-WORKS = ['small', 'small-unix', 'small-wsgi', 'small-1', 'browser', '64k', 'upload', 'upload-wsgi', 'connect',
-         'server-closes', 'paced', 'websocket', 'events', 'log', 'routes']
+WORKS = ['small', 'small-unix', 'small-wsgi', 'small-h2load', 'small-1', 'small-unix-1', 'browser', '64k', 'upload',
+         'upload-wsgi', 'connect', 'server-closes', 'paced', 'websocket', 'events', 'log', 'routes']
 NOT_FOR_THE_RELAY = {'log', 'routes'}
 BENCH = harness.ROOT / 'tests' / 'bench' / 'bench.py'
 
-pytestmark = pytest.mark.skipif(shutil.which('wrk') is None,
-                                reason='wrk, the load generator of the benchmark, is not installed (Debian: wrk)')
+MISSING = [tool for tool in ('wrk', 'h2load') if shutil.which(tool) is None]
+
+pytestmark = pytest.mark.skipif(bool(MISSING), reason=f'not installed: {", ".join(MISSING)}, which make the '
+                                                     "benchmark's load (Debian: wrk, nghttp2-client)")
 
 
 def bench(*arguments):
