@@ -20,8 +20,10 @@ static bool find_functions(void *library, struct fetch_curl *out, struct dx_err 
     struct fetch_curl curl;
     for (size_t i = 0; i < DX_COUNT(functions); i++) {
         void *function = dlsym(library, functions[i].symbol);
-        if (!function)
-            return dx_err_set(err, "%s has no function %s", DIPLEX_CURL_SONAME, functions[i].symbol);
+        if (!function) {
+            (void)dx_err_set(err, "%s has no function %s", DIPLEX_CURL_SONAME, functions[i].symbol);
+            return false;
+        }
         memcpy((char *)&curl + functions[i].place, &function, sizeof function); /* POSIX lets them be alike */
     }
     *out = curl;
@@ -32,8 +34,10 @@ static bool find_functions(void *library, struct fetch_curl *out, struct dx_err 
 static bool load(struct fetch_curl *out, struct dx_err *err)
 {
     void *library = dlopen(DIPLEX_CURL_SONAME, RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE);
-    if (!library)
-        return dx_err_set(err, "cannot load libcurl: %s", dlerror());
+    if (!library) {
+        (void)dx_err_set(err, "cannot load libcurl: %s", dlerror());
+        return false;
+    }
     bool ok = find_functions(library, out, err);
     (void)dlclose(library);
     return ok;
