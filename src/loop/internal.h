@@ -23,6 +23,7 @@ struct dx_loop {
     bool stopped;
     struct event_base *base;
     struct event *tick, *turn;
+    int tick_fd;
     uint64_t now_us;   /* 0: not read in this callback yet */
     uint64_t turn_us;  /* when this turn's first callback began; 0: there was none yet */
     uint64_t armed_ms; /* when the tick is to come; 0: not armed */

@@ -3,13 +3,20 @@
  * The loop, its trampolines and its graves. Every callback of libevent enters through one of the trampolines
  * below; they forget the cached time before the owner's callback and empty the graves after it, so that an
  * object may be ended anywhere and is freed where nobody stands on it.
+ *
+ * The tick of the deadlines is a descriptor of its own (timerfd), not a time-out of libevent: armed once in a
+ * long while it leaves epoll_wait without one, and the kernel sets up no timer each time the loop falls
+ * asleep.
  */
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <stdlib.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include "diplex/loop.h"
 #include "diplex/os/clock.h"
+#include "diplex/os/fd.h"
 #include "loop/internal.h"
 
 #define LOOP_MAGIC 0x4c4f4f50u
@@ -63,7 +70,10 @@ static void run_tasks(evutil_socket_t fd, short what, void *arg)
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     struct dx_loop *l = arg;
-    (void)fd, (void)what;
+    uint64_t times;
+    (void)what;
+    if (read(fd, &times, sizeof(times)) < 0)
+        return; /* armed anew since it rang */
     begin(l);
     loop_deadlines_due(l);
     reap(l);
@@ -74,24 +84,29 @@ struct dx_loop *dx_loop_new(void)
     struct dx_loop *l = calloc(1, sizeof(*l));
     struct event_config *config = event_config_new();
 
+    if (l != NULL)
+        l->tick_fd = -1;
     if (l == NULL || config == NULL)
         goto out;
     DX_MAGIC_SET(l, LOOP_MAGIC);
     dx_list_init(&l->graves);
     dx_list_init(&l->tasks);
     dx_list_init(&l->odd);
+    l->tick_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (l->tick_fd < 0)
+        goto out;
     if (event_config_require_features(config, EV_FEATURE_ET | EV_FEATURE_EARLY_CLOSE) != 0 ||
         event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK) != 0)
         goto out;
     l->base = event_base_new_with_config(config);
     if (l->base == NULL)
         goto out;
-    l->tick = event_new(l->base, -1, 0, on_tick, l);
+    l->tick = event_new(l->base, l->tick_fd, EV_READ | EV_PERSIST, on_tick, l);
     l->turn = event_new(l->base, -1, 0, run_tasks, l);
 out:
     if (config != NULL)
         event_config_free(config);
-    if (l != NULL && (l->tick == NULL || l->turn == NULL))
+    if (l != NULL && (l->tick == NULL || l->turn == NULL || event_add(l->tick, NULL) != 0))
         dx_loop_free(&l);
     return l;
 }
@@ -111,6 +126,7 @@ void dx_loop_free(struct dx_loop **lp)
         event_free(l->turn);
     if (l->base != NULL)
         event_base_free(l->base);
+    dx_fd_close(&l->tick_fd);
     DX_MAGIC_CLEAR(l);
     free(l);
 }
@@ -257,8 +273,11 @@ void dx_timer_clear(struct dx_timer *t)
 
 void loop_arm_tick(struct dx_loop *l, uint64_t ms)
 {
-    struct timeval delay = from_ms(ms);
-    event_add(l->tick, &delay);
+    struct itimerspec once = {
+        .it_value = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000 * 1000000)}};
+    DX_ASSERT(ms > 0);
+    if (timerfd_settime(l->tick_fd, 0, &once, NULL) != 0)
+        DX_NEVER("a timer cannot be set");
 }
 
 /* --- signals --- */

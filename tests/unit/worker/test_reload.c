@@ -149,7 +149,7 @@ static void add_pools(const struct dx_address *address)
 {
     for (int i = 0; i < POOLS; i++) {
         struct dx_board_server place = {.id = DX_BOARD_NONE, .weight = 1, .address = *address};
-        char pool[8];
+        char pool[16];
         (void)snprintf(pool, sizeof(pool), "p%d", i);
         ck_assert(dx_board_pool_write(board, dx_board_pool_add(board, pool), &place, 1));
         dx_board_server_set(board, place.id, DX_SERVER_UP, DX_WHY_NONE);
