@@ -54,6 +54,7 @@ struct dx_request {
     struct dx_slice path;   /* raw path of the target, "/" at least, "*" for the asterisk form */
     struct dx_slice query;  /* with its '?', or empty */
     struct dx_slice host;   /* of an absolute target, else of Host; with its port; may be empty in HTTP/1.0 */
+    struct dx_slice host_name; /* of that, as it came: without the port and a trailing dot */
     unsigned minor;         /* HTTP/1.minor: 0 or 1 (higher minors are read as 1) */
     struct dx_fields fields;
     enum dx_framing framing; /* NONE, LENGTH (0 included) or CHUNKED */

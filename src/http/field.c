@@ -11,7 +11,7 @@
 
 #define SLOT(n, first, last_but_one, last)                                                                 \
     ((((uint32_t)(n) << 24 | (uint32_t)(first) << 16 | (uint32_t)(last_but_one) << 8 | (uint32_t)(last)) * \
-      0x6d5d7619u) >>                                                                                      \
+      0x13e8bfafu) >>                                                                                      \
      24)
 
 #define NAME_MAX_BYTES 20
@@ -68,6 +68,28 @@ static const unsigned char slots[256] = {
     [SLOT(15, 'x', 'e', 's')] = DX_FIELD_X_ACCEL_EXPIRES,
     [SLOT(18, 'x', 't', 'e')] = DX_FIELD_X_ACCEL_LIMIT_RATE,
     [SLOT(15, 'x', 'e', 't')] = DX_FIELD_X_ACCEL_CHARSET,
+    [SLOT(10, 'u', 'n', 't')] = DX_FIELD_USER_AGENT,
+    [SLOT(7, 'r', 'e', 'r')] = DX_FIELD_REFERER,
+    [SLOT(6, 'o', 'i', 'n')] = DX_FIELD_ORIGIN,
+    [SLOT(6, 'p', 'm', 'a')] = DX_FIELD_PRAGMA,
+    [SLOT(8, 'p', 't', 'y')] = DX_FIELD_PRIORITY,
+    [SLOT(3, 'd', 'n', 't')] = DX_FIELD_DNT,
+    [SLOT(15, 'a', 'g', 'e')] = DX_FIELD_ACCEPT_LANGUAGE,
+    [SLOT(15, 'a', 'n', 'g')] = DX_FIELD_ACCEPT_ENCODING,
+    [SLOT(14, 's', 's', 't')] = DX_FIELD_SEC_FETCH_DEST,
+    [SLOT(14, 's', 'd', 'e')] = DX_FIELD_SEC_FETCH_MODE,
+    [SLOT(14, 's', 't', 'e')] = DX_FIELD_SEC_FETCH_SITE,
+    [SLOT(13, 'i', 'c', 'h')] = DX_FIELD_IF_NONE_MATCH,
+    [SLOT(17, 'i', 'c', 'e')] = DX_FIELD_IF_MODIFIED_SINCE,
+    [SLOT(4, 'e', 'a', 'g')] = DX_FIELD_ETAG,
+    [SLOT(4, 'v', 'r', 'y')] = DX_FIELD_VARY,
+    [SLOT(13, 'l', 'e', 'd')] = DX_FIELD_LAST_MODIFIED,
+    [SLOT(15, 'x', 'n', 's')] = DX_FIELD_X_FRAME_OPTIONS,
+    [SLOT(15, 'r', 'c', 'y')] = DX_FIELD_REFERRER_POLICY,
+    [SLOT(16, 'c', 'g', 'e')] = DX_FIELD_CONTENT_LANGUAGE,
+    [SLOT(11, 'x', 'e', 'n')] = DX_FIELD_X_CSRFTOKEN,
+    [SLOT(16, 'x', 't', 'h')] = DX_FIELD_X_REQUESTED_WITH,
+    [SLOT(5, 'a', 'o', 'w')] = DX_FIELD_ALLOW,
 };
 
 static const struct dx_slice names[DX_FIELD_COUNT] = {
@@ -83,26 +105,40 @@ static const unsigned char field_rules[DX_FIELD_COUNT] = {
 /* True if p, in lower case, is the name. The names hold letters, digits and '-' only: setting bit 5
  * lower-cases a letter and leaves the others alone, and the only other bytes that it makes equal are
  * controls, which have neither bit 5 nor bit 6. */
-static bool is_name(const char *p, struct dx_slice name)
+static inline bool same_eight(const char *p, const char *name)
 {
     const uint64_t bit5 = 0x2020202020202020ull, bit6 = 0x4040404040404040ull;
-    uint64_t differ = 0, printable = bit6;
-    size_t i = 0;
+    uint64_t ours, theirs;
+    memcpy(&ours, name, 8);
+    memcpy(&theirs, p, 8);
+    return (theirs | bit5) == ours && ((theirs | theirs << 1) & bit6) == bit6;
+}
 
-    for (; i + 8 <= name.n; i += 8) {
-        uint64_t ours, theirs;
-        memcpy(&ours, name.p + i, 8);
-        memcpy(&theirs, p + i, 8);
-        differ |= (theirs | bit5) ^ ours;
-        printable &= theirs | theirs << 1;
+static inline bool same_four(const char *p, const char *name)
+{
+    const uint32_t bit5 = 0x20202020u, bit6 = 0x40404040u;
+    uint32_t ours, theirs;
+    memcpy(&ours, name, 4);
+    memcpy(&theirs, p, 4);
+    return (theirs | bit5) == ours && ((theirs | theirs << 1) & bit6) == bit6;
+}
+
+/* The last piece overlaps the one before it, so that no length needs a loop over single bytes. */
+static bool is_name(const char *p, struct dx_slice name)
+{
+    if (name.n >= 8) {
+        size_t i = 0;
+        for (; i + 8 < name.n; i += 8)
+            if (!same_eight(p + i, name.p + i))
+                return false;
+        return same_eight(p + name.n - 8, name.p + name.n - 8);
     }
-    for (; i < name.n; i++) {
-        unsigned char c = (unsigned char)p[i];
-        differ |= (unsigned)((c | 0x20) ^ (unsigned char)name.p[i]);
-        if (!(c & 0x60))
+    if (name.n >= 4)
+        return same_four(p, name.p) && same_four(p + name.n - 4, name.p + name.n - 4);
+    for (size_t i = 0; i < name.n; i++)
+        if ((p[i] | 0x20) != name.p[i] || !(p[i] & 0x60))
             return false;
-    }
-    return differ == 0 && printable == bit6;
+    return true;
 }
 
 enum dx_field_id dx_http_field_id(struct dx_slice name)

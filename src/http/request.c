@@ -93,10 +93,13 @@ static bool decide_host(struct dx_request *r, const struct found *found, struct 
             return refuse(err, 400, "no Host");
         if (r->form != DX_TARGET_ABSOLUTE)
             r->host = (struct dx_slice){NULL, 0};
+        else if (dx_http_host_parse(r->host, &parsed))
+            r->host_name = parsed.name;
         return true;
     }
     if (!dx_http_host_parse(found->host, &parsed))
         return refuse(err, 400, "Host is not a host");
+    r->host_name = parsed.name;
     if (r->form != DX_TARGET_ABSOLUTE) {
         r->host = found->host;
         return true;

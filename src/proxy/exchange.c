@@ -19,6 +19,7 @@
  */
 #include <errno.h>
 
+#include "diplex/http/chars.h"
 #include "proxy/front.h"
 #include "proxy/steps.h"
 
@@ -61,8 +62,7 @@ static enum state step_read_head(struct exchange *x)
 static int find_route(struct exchange *x)
 {
     char host[256], small[512];
-    struct dx_slice name = {0}, path;
-    uint16_t port;
+    struct dx_slice name = x->request.host_name, path;
     char *buf = small;
     size_t cap = sizeof(small);
 
@@ -72,8 +72,10 @@ static int find_route(struct exchange *x)
     }
     if (buf == NULL || !dx_http_path_normalise(x->request.path, buf, cap, &path))
         return -2;
-    if (x->request.host.n > 0 && !dx_http_host_split(x->request.host, host, sizeof(host), &name, &port))
-        return -2;
+    DX_ASSERT(name.n <= sizeof(host));
+    for (size_t i = 0; i < name.n; i++)
+        host[i] = dx_http_lower(name.p[i]);
+    name.p = host;
     if (x->request.form == DX_TARGET_ASTERISK)
         path = DX_SLICE("/");
     return dx_route_find(x->view->snapshot->routes, name, path);
@@ -123,7 +125,7 @@ static enum state step_route(struct exchange *x)
 
     identify(x, &how);
     if (at == -2)
-        return refuse(x, &(struct dx_http_error){400, "path or host cannot be decoded"});
+        return refuse(x, &(struct dx_http_error){400, "path cannot be decoded"});
     if (at == DX_ROUTE_NONE)
         return exchange_answer(x, OUTCOME_NO_ROUTE, NULL);
     const struct dx_config *c = view_config(x->view);

@@ -293,7 +293,7 @@ static bool is_trusted(const struct dx_config *c, struct dx_slice ip)
 {
     struct dx_address a = {.len = sizeof(a.u.sa), .u.sa.sa_family = AF_UNIX};
 
-    if (c->trusted_n == 0 || (!dx_slice_eq(ip, DX_SLICE("unix")) && !dx_address_from_ip(ip, 0, &a)))
+    if (!dx_slice_eq(ip, DX_SLICE("unix")) && !dx_address_from_ip(ip, 0, &a))
         return false;
     for (unsigned i = 0; i < c->trusted_n; i++)
         if (dx_cidr_match(&c->trusted[i], &a))
@@ -305,7 +305,7 @@ void exchange_peer(const struct exchange *x, const struct dx_config *c, struct d
 {
     *how = (struct dx_forward_request){
         .peer_ip = x->front->ip,
-        .peer_trusted = is_trusted(c, x->front->ip),
+        .peer_trusted = c->trusted_n > 0 && is_trusted(c, x->front->ip),
         .trusted = c->trusted,
         .trusted_n = c->trusted_n,
         .https = x->front->https,

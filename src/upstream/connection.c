@@ -154,7 +154,10 @@ enum dx_dial dx_connection_state(struct dx_connection *c)
         return DX_DIAL_OPEN;
     if (!c->transport.writable && !c->transport.hung_up && !c->transport.readable)
         return DX_DIAL_WAIT;
-    int why = dx_dial_result(c->transport.watch.fd);
+    /* Writable and nothing else is what success looks like; a failure hangs up, and then the socket knows
+     * why. */
+    bool clean = c->transport.writable && !c->transport.hung_up && !c->transport.readable;
+    int why = clean ? 0 : dx_dial_result(c->transport.watch.fd);
     if (why == EINPROGRESS) {
         c->transport.writable = false;
         return DX_DIAL_WAIT;
