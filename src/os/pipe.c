@@ -11,7 +11,8 @@
 #include "diplex/base/check.h"
 #include "diplex/os/fd.h"
 
-#define KEEP 4 /* nearly always a pipe is filled and emptied in one step, and then one is enough */
+#define LEAST_BYTES (64 * 1024) /* of a pipe that is worth its system calls */
+#define KEEP        4 /* nearly always a pipe is filled and emptied in one step, and then one is enough */
 
 void dx_pipes_init(struct dx_pipes *s, unsigned most)
 {
@@ -47,8 +48,11 @@ static struct dx_pipe *pipe_new(void)
     }
     p->out = ends[0];
     p->in = ends[1];
-    /* Over the user's share of pipe memory the kernel refuses, and 64 KiB do the work in more steps. */
-    (void)!fcntl(p->in, F_SETPIPE_SZ, (int)DX_PIPE_BYTES);
+    /* Near the user's share of pipe memory the kernel refuses more, and over it gives two pages. */
+    if (fcntl(p->in, F_SETPIPE_SZ, (int)DX_PIPE_BYTES) < 0 && fcntl(p->in, F_GETPIPE_SZ) < LEAST_BYTES) {
+        destroy(p);
+        return NULL;
+    }
     return p;
 }
 
