@@ -7,20 +7,7 @@
 
 #include <stdlib.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define WITH_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WITH_ASAN 1
-#endif
-#endif
-
-#ifdef WITH_ASAN
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(p, n)   ((void)(p), (void)(n))
-#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
-#endif
+#include "diplex/base/poison.h"
 
 struct waiting {
     struct waiting *next;
@@ -44,7 +31,7 @@ void *dx_slab_get(struct dx_slab *s)
 {
     struct waiting *w = s->free;
     if (DX_LIKELY(w != NULL)) {
-        ASAN_UNPOISON_MEMORY_REGION(w, s->block_bytes);
+        DX_UNPOISON(w, s->block_bytes);
         s->free = w->next;
         s->kept--;
         s->out++;
@@ -70,5 +57,5 @@ void dx_slab_put(struct dx_slab *s, void *block)
     w->next = s->free;
     s->free = w;
     s->kept++;
-    ASAN_POISON_MEMORY_REGION(w, s->block_bytes);
+    DX_POISON(w, s->block_bytes);
 }
