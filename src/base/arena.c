@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-#define ALIGN       ((size_t)16)
+#define ALIGN       DX_ARENA_ALIGN
 #define CHUNK_BYTES ((size_t)8192) /* what a chunk from malloc holds, without its header */
 
 struct dx_arena_chunk {

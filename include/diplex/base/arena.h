@@ -11,6 +11,8 @@
 
 #include "diplex/base/slice.h"
 
+#define DX_ARENA_ALIGN ((size_t)16)
+
 struct dx_arena_chunk;
 
 struct dx_arena {
@@ -29,6 +31,15 @@ void dx_arena_reset(struct dx_arena *a);
 /* Aligned to 16 bytes, not zeroed. NULL when out of memory. A request larger than any chunk gets a chunk of
  * its own. */
 void *dx_arena_alloc(struct dx_arena *a, size_t bytes) DX_CHECKED;
+
+/* What was asked for last, and ended at `end`, is needed up to `used` alone: the rest is free again. Nothing changes when something was
+ * allocated since. */
+static inline void dx_arena_shrink(struct dx_arena *a, void *used, const void *end)
+{
+    size_t unused = (uintptr_t)end - (uintptr_t)used;
+    if ((uintptr_t)a->next - (uintptr_t)end < DX_ARENA_ALIGN)
+        a->next -= unused & ~(DX_ARENA_ALIGN - 1);
+}
 
 /* Zeroed. */
 void *dx_arena_zalloc(struct dx_arena *a, size_t bytes) DX_CHECKED;

@@ -84,6 +84,24 @@ START_TEST(large_request_leaves_the_current_chunk_in_use)
 }
 END_TEST
 
+START_TEST(the_end_of_the_last_is_free_again)
+{
+    _Alignas(16) char lent[256];
+    struct dx_arena a;
+    dx_arena_init(&a, lent, sizeof lent);
+    char *first = dx_arena_alloc(&a, 100);
+    dx_arena_shrink(&a, first + 17, first + 100);
+    char *second = dx_arena_alloc(&a, 16);
+    ck_assert_ptr_eq(second, first + 32);
+    dx_arena_shrink(&a, first + 1, first + 17);
+    ck_assert_ptr_eq(dx_arena_alloc(&a, 1), second + 16); /* too late: something stands behind it */
+    char *own = dx_arena_alloc(&a, 1 << 20);
+    dx_arena_shrink(&a, own + 1, own + (1 << 20));
+    ck_assert_ptr_eq(dx_arena_alloc(&a, 1), second + 32);
+    dx_arena_reset(&a);
+}
+END_TEST
+
 START_TEST(impossible_sizes_are_refused)
 {
     struct dx_arena a;
@@ -132,6 +150,7 @@ int main(void)
     tcase_add_test(tests, lent_memory_too_small_to_align_is_left_alone);
     tcase_add_test(tests, no_memory_is_lent);
     tcase_add_test(tests, large_request_leaves_the_current_chunk_in_use);
+    tcase_add_test(tests, the_end_of_the_last_is_free_again);
     tcase_add_test(tests, impossible_sizes_are_refused);
     tcase_add_test(tests, zalloc_is_zero_in_used_memory);
     tcase_add_test(tests, copy_is_terminated);
