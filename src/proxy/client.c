@@ -13,12 +13,29 @@
 #define LAST_MOMENT_MS 1000
 #define PIPELINE_TURNS 16 /* requests of one client before the others have their turn */
 
+void client_combs_init(struct dx_proxy *p)
+{
+    dx_comb_init(&p->clients_short, CLIENT_BYTES(CLIENT_IP_SHORT));
+    dx_comb_init(&p->clients_long, CLIENT_BYTES(INET6_ADDRSTRLEN));
+}
+
+static struct dx_comb *comb_for(struct dx_proxy *p, size_t ip_n)
+{
+    return ip_n <= CLIENT_IP_SHORT ? &p->clients_short : &p->clients_long;
+}
+
 static void bury(struct dx_grave *g)
 {
     struct client *c = DX_CONTAINER(g, struct client, grave);
-    struct dx_proxy *p = c->proxy;
+    struct dx_comb *comb = comb_for(c->proxy, c->front.ip.n);
     DX_MAGIC_CLEAR(c);
-    dx_slab_put(&p->clients_slab, c);
+    dx_comb_put(comb, c);
+}
+
+static void end_pause(struct client *c)
+{
+    dx_task_cancel(&c->again);
+    c->pausing = false;
 }
 
 static void client_close(struct client *c)
@@ -26,15 +43,17 @@ static void client_close(struct client *c)
     struct dx_proxy *p = c->proxy;
     struct blocks b = client_blocks(c);
 
-    DX_ASSERT(c->exchange == NULL && !c->closed);
-    c->closed = true;
+    DX_ASSERT(c->exchange == NULL && dx_list_linked(&c->link)); /* closed once */
     dx_transport_close(&c->transport);
-    dx_deadline_clear(&c->idle);
-    dx_task_cancel(&c->again);
+    if (c->pausing)
+        end_pause(c);
+    else
+        dx_deadline_clear(&c->idle);
     inlet_release(&c->in, &b);
     dx_list_remove(&c->link);
     p->clients_n--;
     proxy_count(p, DX_COUNTER_CLIENTS_OPEN, -1);
+    c->grave = (struct dx_grave){.bury = bury};
     dx_loop_bury(p->loop, &c->grave);
 }
 
@@ -48,17 +67,29 @@ static uint64_t patience(const struct client *c)
     return c->proxy->stopping ? LAST_MOMENT_MS : config->timeouts.header;
 }
 
+static void on_idle(struct dx_deadline *d) { client_close(DX_CONTAINER(d, struct client, idle)); }
+
+static void on_again(struct dx_task *t) { client_run(DX_CONTAINER(t, struct client, again)); }
+
+static void wait_idle(struct client *c)
+{
+    c->idle.on_due = on_idle;
+    dx_deadline_set(c->proxy->loop, &c->idle, patience(c));
+}
+
 /* Between requests: are there bytes of another one? True: an exchange was begun. */
 static bool client_next(struct client *c)
 {
     struct blocks b = client_blocks(c);
 
+    if (c->pausing)
+        end_pause(c);
     if (inlet_empty(&c->in)) {
         enum dx_io io = c->transport.readable ? inlet_fill(&c->in, &c->transport, &b, false) : DX_IO_AGAIN;
         bool over = (c->proxy->stopping && c->served) || c->transport.hung_up;
         if (io == DX_IO_AGAIN && !over) {
             inlet_release(&c->in, &b);
-            dx_deadline_set(c->proxy->loop, &c->idle, patience(c));
+            wait_idle(c);
             return false;
         }
         if (io != DX_IO_OK) {
@@ -67,7 +98,7 @@ static bool client_next(struct client *c)
         }
     }
     dx_deadline_clear(&c->idle);
-    c->seen = 0;
+    c->in.seen = 0;
     c->served = true;
     c->exchange = exchange_new(c->proxy, &c->front);
     if (c->exchange == NULL)
@@ -93,6 +124,8 @@ void client_run(struct client *c)
             return;
         }
         if (turn == PIPELINE_TURNS) {
+            c->pausing = true;
+            c->again = (struct dx_task){.run = on_again};
             dx_loop_again(c->proxy->loop, &c->again);
             return;
         }
@@ -105,7 +138,7 @@ static void on_event(struct dx_watch *w, unsigned what)
     struct client *c = DX_CONTAINER(t, struct client, transport);
 
     DX_MAGIC_OK(c, CLIENT_MAGIC);
-    if (c->closed)
+    if (!dx_transport_is_open(t))
         return; /* ended earlier in the same turn */
     dx_transport_ready(t, what);
     /* A reset looks like bytes to read; while nobody reads, only a look tells. */
@@ -115,36 +148,31 @@ static void on_event(struct dx_watch *w, unsigned what)
         client_run(c);
 }
 
-static void on_idle(struct dx_deadline *d) { client_close(DX_CONTAINER(d, struct client, idle)); }
-
-static void on_again(struct dx_task *t) { client_run(DX_CONTAINER(t, struct client, again)); }
-
 bool client_start(struct dx_proxy *p, int fd, const struct dx_address *peer)
 {
-    struct client *c = dx_slab_get(&p->clients_slab);
+    char ip[INET6_ADDRSTRLEN + 1];
+    size_t ip_n = dx_address_host_text(peer, ip, sizeof(ip));
+    struct client *c = dx_comb_get(comb_for(p, ip_n));
     if (c == NULL) {
         close(fd);
         return false;
     }
-    memset(c, 0, sizeof(*c));
+    memset(c, 0, offsetof(struct client, ip));
+    memcpy(c->ip, ip, ip_n);
     DX_MAGIC_SET(c, CLIENT_MAGIC);
     c->proxy = p;
-    c->front.ops = &h1_front_ops;
+    c->front = (struct front){.ops = &h1_front_ops, .ip = dx_slice_of(c->ip, ip_n)};
     c->transport.watch.on_event = on_event;
-    c->idle.on_due = on_idle;
-    c->again.run = on_again;
-    c->grave.bury = bury;
-    c->front.ip = dx_slice_of(c->ip, dx_address_host_text(peer, c->ip, sizeof(c->ip)));
     if (!dx_transport_open(&c->transport, p->loop, fd, true)) {
         close(fd);
-        dx_slab_put(&p->clients_slab, c);
+        dx_comb_put(comb_for(p, ip_n), c);
         return false;
     }
     dx_list_push_tail(&p->clients, &c->link);
     p->clients_n++;
     proxy_count(p, DX_COUNTER_CLIENTS_ACCEPTED, 1);
     proxy_count(p, DX_COUNTER_CLIENTS_OPEN, 1);
-    dx_deadline_set(p->loop, &c->idle, patience(c));
+    wait_idle(c);
     return true;
 }
 

@@ -8,22 +8,30 @@
 
 #define CLIENT_MAGIC 0x434c4e54u
 
+/* Many of them wait for long, so each byte counts: what never lives at once shares its place, and the text of
+ * the address takes what it needs. */
 struct client {
     uint32_t magic;
-    bool closed;
-    bool served; /* it has asked something */
-    char ip[INET6_ADDRSTRLEN + 1];
-    struct front front;
+    bool served;  /* it has asked something */
+    bool pausing; /* it waits until the others had their turn */
     struct dx_transport transport;
     struct dx_proxy *proxy;
     struct exchange *exchange; /* NULL between requests */
     struct inlet in;
-    size_t seen; /* bytes of an unfinished head that were looked at */
-    struct dx_deadline idle;
-    struct dx_task again;
-    struct dx_grave grave;
     struct dx_link link;
+    union {
+        struct dx_deadline idle; /* until it asks */
+        struct dx_task again;    /* pausing */
+        struct dx_grave grave;   /* closed */
+    };
+    struct front front;
+    char ip[]; /* the text that the front points to */
 };
+
+#define CLIENT_IP_SHORT    15 /* 255.255.255.255 */
+#define CLIENT_BYTES(ip_n) (offsetof(struct client, ip) + (ip_n))
+_Static_assert(CLIENT_BYTES(CLIENT_IP_SHORT) <= 304,
+               "see docs/performance.md: memory of a client that waits");
 
 extern const struct front_ops h1_front_ops;
 

@@ -410,6 +410,7 @@ static enum state head_arrived(struct exchange *x)
                    ? exchange_end(x, OUTCOME_CLIENT_LEFT)
                    : STATE_WAIT;
     }
+    exchange_settle_fields(x, &x->response.fields);
     x->status = x->response.status;
     x->first_byte_us = dx_loop_now_us(x->proxy->loop);
     dx_connection_answered(x->connection, x->status);
@@ -444,7 +445,7 @@ static enum state parse_answer(struct exchange *x, bool *more)
     case DX_PARSE_DONE:
         break;
     }
-    x->in.begin += used;
+    inlet_use(&x->in, used);
     x->answer_head_bytes = used;
     x->answer_seen = 0;
     *more = false;

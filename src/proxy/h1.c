@@ -35,18 +35,19 @@ static enum front_io read_head(struct front *f, struct exchange *x, struct dx_ht
 
     for (;;) {
         struct dx_slice in = inlet_bytes(&c->in);
-        if (in.n > c->seen) {
+        if (in.n > c->in.seen) {
             enum dx_parse parse =
-                dx_http1_request_head(in.p, in.n, c->seen, &limits, &x->request, &used, err);
+                dx_http1_request_head(in.p, in.n, c->in.seen, &limits, &x->request, &used, err);
             if (parse == DX_PARSE_BAD)
                 return FRONT_BAD;
             if (parse == DX_PARSE_DONE) {
-                c->in.begin += used;
+                inlet_use(&c->in, used);
+                exchange_settle_fields(x, &x->request.fields);
                 x->request_head_bytes = used;
                 dx_http1_body_init(&x->client_body, x->request.framing, x->request.length);
                 return FRONT_OK;
             }
-            c->seen = in.n;
+            c->in.seen = (uint32_t)in.n;
         }
         if (!c->transport.readable)
             return FRONT_WAIT;
@@ -62,7 +63,7 @@ static bool whole_body(struct front *f, struct exchange *x, struct dx_slice *bod
     if (x->request.framing != DX_FRAMING_LENGTH || x->request.length > inlet_bytes(&c->in).n)
         return false;
     *body = dx_slice_of(c->in.p + c->in.begin, (size_t)x->request.length);
-    c->in.begin += body->n;
+    inlet_use(&c->in, body->n);
     x->client_body.left = 0;
     return true;
 }
@@ -103,7 +104,7 @@ static enum front_io read_trailers(struct client *c, struct exchange *x, const s
         return FRONT_WAIT;
     if (parse == DX_PARSE_BAD)
         return FRONT_BAD;
-    c->in.begin += used;
+    inlet_use(&c->in, used);
     dx_http1_body_trailers_done(&x->client_body);
     *trailers = &x->trailers;
     return FRONT_END;
@@ -119,7 +120,7 @@ static enum front_io read_body(struct front *f, struct exchange *x, struct dx_sl
         enum front_io io = FRONT_WAIT;
         size_t used = 0;
         enum dx_body_step step = dx_http1_body_next(&x->client_body, in.p, in.n, &used, data, err);
-        c->in.begin += used;
+        inlet_use(&c->in, used);
         if (step == DX_BODY_DATA)
             return FRONT_OK;
         if (step == DX_BODY_DONE)

@@ -13,6 +13,7 @@
 #include "diplex/forward.h"
 #include "diplex/http1.h"
 #include "diplex/os/clock.h"
+#include "diplex/os/comb.h"
 #include "diplex/proxy.h"
 #include "diplex/route.h"
 #include "diplex/spool.h"
@@ -52,7 +53,8 @@ struct dx_proxy {
     struct dx_journal *access;
     _Atomic uint64_t *counters;
     struct dx_random random;
-    struct dx_slab blocks, bulk, exchanges, clients_slab;
+    struct dx_slab blocks, bulk, exchanges;
+    struct dx_comb clients_short, clients_long; /* by the length of their addresses */
     struct dx_pipes pipes;
     struct dx_link clients;
     unsigned clients_n;
@@ -187,6 +189,13 @@ void exchange_print_at_hand(void);      /* the panic hook */
 /* Breaks it off where it stands: shutdown. */
 void exchange_cut(struct exchange *x, enum outcome why);
 
+/* A head is whole: what of its fields' storage stayed empty is free for the heads that are to be written. */
+static inline void exchange_settle_fields(struct exchange *x, struct dx_fields *f)
+{
+    dx_arena_shrink(&x->arena, f->at + f->n, f->at + f->max);
+    f->max = f->n;
+}
+
 /* Room for x->trailers; false: out of memory. */
 bool exchange_trailer_storage(struct exchange *x) DX_CHECKED;
 
@@ -224,6 +233,7 @@ void access_write(struct exchange *x);
 void access_flush(struct dx_proxy *p);
 
 /* --- client.c --- */
+void client_combs_init(struct dx_proxy *p);
 bool client_start(struct dx_proxy *p, int fd, const struct dx_address *peer) DX_CHECKED;
 void client_stop_all(struct dx_proxy *p);
 unsigned client_cut_all(struct dx_proxy *p);

@@ -9,7 +9,6 @@
 #define KEEP_BLOCKS    256
 #define KEEP_BULK      128
 #define KEEP_EXCHANGES 128
-#define KEEP_CLIENTS   1024
 #define PIPES_MOST     64 /* lent at once: of slow readers and slow servers of large bodies */
 
 void view_unref(struct view **vp)
@@ -71,7 +70,7 @@ struct dx_proxy *dx_proxy_new(const struct dx_proxy_setup *s)
     dx_slab_init(&p->blocks, BLOCK_BYTES, KEEP_BLOCKS);
     dx_slab_init(&p->bulk, BULK_BYTES, KEEP_BULK);
     dx_slab_init(&p->exchanges, sizeof(struct exchange), KEEP_EXCHANGES);
-    dx_slab_init(&p->clients_slab, sizeof(struct client), KEEP_CLIENTS);
+    client_combs_init(p);
     dx_pipes_init(&p->pipes, PIPES_MOST);
     p->upstream = dx_upstream_new(s->loop, s->board, s->worker, s->news_fd);
     if (p->upstream == NULL) {
@@ -96,7 +95,8 @@ void dx_proxy_free(struct dx_proxy **pp)
     dx_slab_fini(&p->blocks);
     dx_slab_fini(&p->bulk);
     dx_slab_fini(&p->exchanges);
-    dx_slab_fini(&p->clients_slab);
+    dx_comb_fini(&p->clients_short);
+    dx_comb_fini(&p->clients_long);
     dx_pipes_fini(&p->pipes);
     free(p->lines);
     DX_MAGIC_CLEAR(p);

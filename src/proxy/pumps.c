@@ -304,7 +304,7 @@ static enum pump trailers_down(struct exchange *x, bool *more, struct dx_http_er
         return PUMP_DONE;
     if (parse == DX_PARSE_BAD)
         return PUMP_SERVER_BROKE;
-    x->in.begin += used;
+    inlet_use(&x->in, used);
     dx_http1_body_trailers_done(&x->answer);
     return end_down(x, &x->trailers);
 }
@@ -316,7 +316,7 @@ static enum pump take_piece(struct exchange *x, bool *more, struct dx_http_error
     size_t used = 0;
 
     enum dx_body_step step = dx_http1_body_next(&x->answer, in.p, in.n, &used, &data, err);
-    x->in.begin += used;
+    inlet_use(&x->in, used);
     switch (step) {
     case DX_BODY_DATA:
         x->body_out += data.n;

@@ -4,7 +4,7 @@
 
 #include "proxy/stream.h"
 
-static bool is_bulk(const struct inlet *in) { return in->cap == BULK_BYTES; }
+static uint32_t cap_of(const struct inlet *in) { return in->bulk ? BULK_BYTES : BLOCK_BYTES; }
 
 void inlet_put_block(char *p, bool bulk, const struct blocks *b)
 {
@@ -14,22 +14,24 @@ void inlet_put_block(char *p, bool bulk, const struct blocks *b)
 void inlet_release(struct inlet *in, const struct blocks *b)
 {
     if (in->p != NULL)
-        inlet_put_block(in->p, is_bulk(in), b);
+        inlet_put_block(in->p, in->bulk, b);
     *in = (struct inlet){0};
 }
 
 /* A new block with the unused bytes in front. */
 static bool move_to_block(struct inlet *in, const struct blocks *b, bool bulk)
 {
-    size_t cap = bulk ? BULK_BYTES : BLOCK_BYTES;
     char *p = dx_slab_get(bulk ? b->bulk : b->small);
     if (p == NULL)
         return false;
-    size_t n = in->end - in->begin;
-    DX_ASSERT(n <= cap);
+    uint32_t n = in->end - in->begin;
+    DX_ASSERT(n <= (bulk ? BULK_BYTES : BLOCK_BYTES));
     if (in->p != NULL)
         memcpy(p, in->p + in->begin, n);
-    *in = (struct inlet){.p = p, .cap = cap, .begin = 0, .end = n};
+    in->p = p;
+    in->begin = 0;
+    in->end = n;
+    in->bulk = bulk;
     return true;
 }
 
@@ -39,11 +41,11 @@ static bool make_room(struct inlet *in, const struct blocks *b, bool bulk)
         return move_to_block(in, b, bulk);
     if (inlet_empty(in))
         in->begin = in->end = 0;
-    if (bulk && !is_bulk(in) && inlet_empty(in)) {
+    if (bulk && !in->bulk && inlet_empty(in)) {
         inlet_release(in, b);
         return move_to_block(in, b, true);
     }
-    if (in->end < in->cap)
+    if (in->end < cap_of(in))
         return true;
     if (in->begin > 0) {
         memmove(in->p, in->p + in->begin, in->end - in->begin);
@@ -51,7 +53,7 @@ static bool make_room(struct inlet *in, const struct blocks *b, bool bulk)
         in->begin = 0;
         return true;
     }
-    DX_ASSERT(!is_bulk(in)); /* parsers refuse what does not fit a bulk block before it is full */
+    DX_ASSERT(!in->bulk); /* parsers refuse what does not fit a bulk block before it is full */
     struct inlet old = *in;
     if (!move_to_block(in, b, true))
         return false;
@@ -66,18 +68,18 @@ enum dx_io inlet_fill(struct inlet *in, struct dx_transport *t, const struct blo
         errno = ENOMEM;
         return DX_IO_ERROR;
     }
-    enum dx_io io = dx_transport_receive(t, in->p + in->end, in->cap - in->end, &got);
-    in->end += got;
+    enum dx_io io = dx_transport_receive(t, in->p + in->end, cap_of(in) - in->end, &got);
+    in->end += (uint32_t)got;
     return io;
 }
 
 bool inlet_detach(struct inlet *in, const struct blocks *b, bool bulk, char **block, bool *block_bulk)
 {
     struct inlet old = *in;
-    if (!move_to_block(in, b, bulk || is_bulk(in)))
+    if (!move_to_block(in, b, bulk || in->bulk))
         return false;
     *block = old.p;
-    *block_bulk = is_bulk(&old);
+    *block_bulk = old.bulk;
     return true;
 }
 

@@ -16,9 +16,11 @@
     (80u * 1024) /* what servers say: a head and a page of 64 KiB in one piece; larger bodies; heads beyond \
                     a block */
 
-struct inlet {
-    char *p; /* NULL: holds no block */
-    size_t cap, begin, end;
+struct inlet { /* each idle client has one, so it is small */
+    char *p;   /* NULL: holds no block */
+    uint32_t begin, end;
+    uint32_t seen; /* bytes of an unfinished head that were looked at: the reader's own note */
+    bool bulk;     /* the block is one of BULK_BYTES */
 };
 
 struct blocks {
@@ -30,6 +32,8 @@ static inline struct dx_slice inlet_bytes(const struct inlet *in)
     return dx_slice_of(in->p ? in->p + in->begin : NULL, in->end - in->begin);
 }
 static inline bool inlet_empty(const struct inlet *in) { return in->begin == in->end; }
+/* The first n bytes are used. */
+static inline void inlet_use(struct inlet *in, size_t n) { in->begin += (uint32_t)n; }
 
 /* Receives once behind what is there, getting a block, moving what is there to its front, or moving to a bulk
  * block where room is needed; so slices into it are dead afterwards. `bulk`: much is expected. errno ENOMEM
