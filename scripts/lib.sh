@@ -128,7 +128,7 @@ dx_configure_and_build() {
     local preset=$1
     shift
     mkdir -p build
-    if [ ! -f "build/$preset/build.ninja" ]; then
+    if [ ! -f "build/$preset/build.ninja" ] || [ CMakePresets.json -nt "build/.$preset.log" ]; then
         dx_say "configuring build/$preset"
         cmake --preset "$preset" >"build/.$preset.log" 2>&1 || {
             cat "build/.$preset.log" >&2
