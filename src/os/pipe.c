@@ -8,17 +8,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "diplex/base/check.h"
 #include "diplex/os/fd.h"
 
 #define LEAST_BYTES (64 * 1024) /* of a pipe that is worth its system calls */
-#define KEEP        4 /* nearly always a pipe is filled and emptied in one step, and then one is enough */
 
-void dx_pipes_init(struct dx_pipes *s, unsigned most)
-{
-    *s = (struct dx_pipes){.most = most};
-    dx_list_init(&s->idle);
-}
+void dx_pipes_init(struct dx_pipes *s, unsigned most) { *s = (struct dx_pipes){.most = most}; }
 
 static void destroy(struct dx_pipe *p)
 {
@@ -29,11 +23,9 @@ static void destroy(struct dx_pipe *p)
 
 void dx_pipes_fini(struct dx_pipes *s)
 {
-    struct dx_link *link;
     DX_ASSERT(s->out == 0);
-    while ((link = dx_list_pop_head(&s->idle)) != NULL)
-        destroy(DX_CONTAINER(link, struct dx_pipe, link));
-    s->idle_n = 0;
+    while (s->idle_n > 0)
+        destroy(s->idle[--s->idle_n]);
 }
 
 static struct dx_pipe *pipe_new(void)
@@ -60,13 +52,9 @@ struct dx_pipe *dx_pipe_get(struct dx_pipes *s)
 {
     if (s->out == s->most)
         return NULL;
-    struct dx_link *link = dx_list_pop_head(&s->idle);
-    struct dx_pipe *p = link != NULL ? DX_CONTAINER(link, struct dx_pipe, link) : pipe_new();
-    if (p == NULL)
-        return NULL;
-    if (link != NULL)
-        s->idle_n--;
-    s->out++;
+    struct dx_pipe *p = s->idle_n > 0 ? s->idle[--s->idle_n] : pipe_new();
+    if (p != NULL)
+        s->out++;
     return p;
 }
 
@@ -76,12 +64,10 @@ void dx_pipe_put(struct dx_pipes *s, struct dx_pipe *p)
         return;
     DX_ASSERT(s->out > 0);
     s->out--;
-    if (p->bytes > 0 || s->idle_n >= KEEP) {
+    if (p->bytes > 0 || s->idle_n == DX_PIPES_KEPT)
         destroy(p);
-        return;
-    }
-    dx_list_push_head(&s->idle, &p->link);
-    s->idle_n++;
+    else
+        s->idle[s->idle_n++] = p;
 }
 
 ptrdiff_t dx_pipe_fill(struct dx_pipe *p, int fd, size_t most)

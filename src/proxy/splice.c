@@ -42,6 +42,7 @@ static enum pump stop(struct exchange *x, const struct stretch *s, enum pump why
 /* Bytes into the pipe, which is empty. PUMP_DONE: some are in it. */
 static enum pump take(struct exchange *x, const struct stretch *s)
 {
+    DX_ASSERT(*s->pipe != NULL);
     if (!s->from->readable)
         return stop(x, s, pump_wait(x, s->source));
     size_t most = s->body->left < DX_PIPE_BYTES ? (size_t)s->body->left : DX_PIPE_BYTES;
@@ -64,6 +65,7 @@ static enum pump take(struct exchange *x, const struct stretch *s)
 static enum pump pass(struct exchange *x, const struct stretch *s)
 {
     for (unsigned piece = 0; piece < PIECES_PER_TURN; piece++) {
+        DX_ASSERT(*s->pipe != NULL);
         if ((*s->pipe)->bytes == 0) {
             enum pump taken = take(x, s);
             if (taken != PUMP_DONE)
@@ -84,16 +86,24 @@ static enum pump pass(struct exchange *x, const struct stretch *s)
     return pump_pause(x);
 }
 
-/* True: a pipe with bytes is there, or one was lent for what `wanted` says. */
-static bool begin(struct exchange *x, struct dx_pipe **pipe, bool wanted)
+/* True: *pipe has bytes in it, or one was lent. */
+static bool lend(struct exchange *x, struct dx_pipe **pipe)
 {
-    if (*pipe == NULL && wanted)
+    if (*pipe == NULL)
         *pipe = dx_pipe_get(&x->proxy->pipes);
     return *pipe != NULL;
 }
 
+static bool wanted_up(struct exchange *x)
+{
+    return x->source == SOURCE_STREAM && counted(&x->client_body, x->up_framing) && outlet_empty(&x->up) &&
+           x->front->ops->source(x->front) != NULL;
+}
+
 bool splice_up(struct exchange *x, enum pump *how)
 {
+    if (x->pipe_up == NULL && (!wanted_up(x) || !lend(x, &x->pipe_up)))
+        return false;
     struct stretch s = {
         .from = x->front->ops->source(x->front),
         .to = dx_connection_transport(x->connection),
@@ -105,16 +115,21 @@ bool splice_up(struct exchange *x, enum pump *how)
         .source_broke = PUMP_CLIENT_GONE,
         .sink_broke = PUMP_SERVER_BROKE,
     };
-    bool wanted =
-        x->source == SOURCE_STREAM && counted(&x->client_body, x->up_framing) && outlet_empty(&x->up);
-    if (s.from == NULL || !begin(x, s.pipe, wanted))
-        return false;
+    DX_ASSERT(s.from != NULL); /* nobody else reads the client while its body is on its way */
     *how = pass(x, &s);
     return true;
 }
 
+static bool wanted_down(struct exchange *x)
+{
+    return !x->discard && counted(&x->answer, x->down_framing) && inlet_empty(&x->in) &&
+           outlet_empty(&x->down) && x->front->ops->sink(x->front) != NULL;
+}
+
 bool splice_down(struct exchange *x, enum pump *how)
 {
+    if (x->pipe_down == NULL && (!wanted_down(x) || !lend(x, &x->pipe_down)))
+        return false;
     struct stretch s = {
         .from = dx_connection_transport(x->connection),
         .to = x->front->ops->sink(x->front),
@@ -126,10 +141,6 @@ bool splice_down(struct exchange *x, enum pump *how)
         .source_broke = PUMP_SERVER_BROKE,
         .sink_broke = PUMP_CLIENT_GONE,
     };
-    bool wanted =
-        !x->discard && counted(&x->answer, x->down_framing) && inlet_empty(&x->in) && outlet_empty(&x->down);
-    if (s.to == NULL || !begin(x, s.pipe, wanted))
-        return false;
     *how = pass(x, &s);
     return true;
 }
@@ -165,8 +176,8 @@ bool splice_spool(struct exchange *x, enum pump *how)
         .source = BLOCKED_CLIENT,
         .source_broke = PUMP_CLIENT_GONE,
     };
-    bool wanted = dx_spool_memory_full(&x->spool) && counted(&x->client_body, DX_FRAMING_LENGTH);
-    if (s.from == NULL || !begin(x, s.pipe, wanted))
+    if (s.from == NULL || !dx_spool_memory_full(&x->spool) || !counted(&x->client_body, DX_FRAMING_LENGTH) ||
+        !lend(x, &pipe))
         return false;
     *how = pass_to_file(x, &s);
     return true;

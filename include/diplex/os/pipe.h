@@ -9,18 +9,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "diplex/base/list.h"
+#include "diplex/base/check.h"
 
 #define DX_PIPE_BYTES (512u * 1024) /* asked of the kernel, which may give less */
+#define DX_PIPES_KEPT 4             /* nearly always a pipe is filled and emptied in one step, and one is enough */
 
 struct dx_pipe {
-    struct dx_link link;
     int out, in;  /* read from, written to; non-blocking */
     size_t bytes; /* inside now */
 };
 
 struct dx_pipes { /* one thread only */
-    struct dx_link idle;
+    struct dx_pipe *idle[DX_PIPES_KEPT];
     unsigned idle_n, out, most; /* out: lent now, at most `most` */
 };
 
