@@ -27,6 +27,7 @@
 struct dx_snapshot {
     uint32_t magic;
     _Atomic unsigned refs;
+    int bell; /* of its keeper; -1: it has none */
     struct dx_config *config;
     struct dx_route_table *routes;
     uint32_t *board_pools; /* beside config->pools */

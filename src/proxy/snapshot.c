@@ -8,17 +8,6 @@
 
 #include "proxy/internal.h"
 
-/* With what nobody else in this room needs. */
-struct kept_snapshot {
-    struct dx_snapshot snapshot;
-    int bell; /* of its keeper; -1: it has none */
-};
-
-static struct kept_snapshot *kept_of(struct dx_snapshot *s)
-{
-    return DX_CONTAINER(s, struct kept_snapshot, snapshot);
-}
-
 static const char *from_environment(const char *name, void *arg)
 {
     (void)arg;
@@ -70,15 +59,14 @@ static bool find_pools(struct dx_snapshot *s, const struct dx_board *b, struct d
 struct dx_snapshot *dx_snapshot_new(struct dx_slice text, const char *file, const struct dx_board *b,
                                     struct dx_err *err)
 {
-    struct kept_snapshot *kept = calloc(1, sizeof(*kept));
-    if (kept == NULL) {
+    struct dx_snapshot *s = calloc(1, sizeof(*s));
+    if (s == NULL) {
         dx_err_set(err, "out of memory");
         return NULL;
     }
-    kept->bell = -1;
-    struct dx_snapshot *s = &kept->snapshot;
     DX_MAGIC_SET(s, SNAPSHOT_MAGIC);
     atomic_init(&s->refs, 1);
+    s->bell = -1;
     s->config = parse(text, file, err);
     if (s->config == NULL || !make_routes(s, err) || !find_pools(s, b, err))
         dx_snapshot_unref(&s);
@@ -106,7 +94,7 @@ void dx_snapshot_unref(struct dx_snapshot **sp)
         return;
     *sp = NULL;
     DX_MAGIC_OK(s, SNAPSHOT_MAGIC);
-    int bell = kept_of(s)->bell; /* now: the keeper may free as soon as it is the only one */
+    int bell = s->bell; /* now: the keeper may free as soon as it is the only one */
     unsigned before = atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel);
     if (before == 2)
         ring(bell);
@@ -116,14 +104,14 @@ void dx_snapshot_unref(struct dx_snapshot **sp)
     dx_config_free(&s->config);
     free(s->board_pools);
     DX_MAGIC_CLEAR(s);
-    free(kept_of(s));
+    free(s);
 }
 
 void dx_snapshot_keep(struct dx_snapshot *s, int bell)
 {
     DX_MAGIC_OK(s, SNAPSHOT_MAGIC);
     DX_ASSERT(dx_snapshot_kept_alone(s));
-    kept_of(s)->bell = bell;
+    s->bell = bell;
 }
 
 bool dx_snapshot_kept_alone(const struct dx_snapshot *s)

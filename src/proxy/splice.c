@@ -64,15 +64,17 @@ static enum pump take(struct exchange *x, const struct stretch *s)
 /* PUMP_DONE: the body has passed whole. However it ends, the pipe is kept only with bytes in it. */
 static enum pump pass(struct exchange *x, const struct stretch *s)
 {
+    struct dx_pipe *p = *s->pipe;
+
+    DX_ASSERT(p != NULL);
     for (unsigned piece = 0; piece < PIECES_PER_TURN; piece++) {
-        DX_ASSERT(*s->pipe != NULL);
-        if ((*s->pipe)->bytes == 0) {
+        if (p->bytes == 0) {
             enum pump taken = take(x, s);
             if (taken != PUMP_DONE)
                 return taken;
         }
-        while ((*s->pipe)->bytes > 0) {
-            enum dx_io io = s->to->writable ? dx_transport_give(s->to, *s->pipe) : DX_IO_AGAIN;
+        while (p->bytes > 0) {
+            enum dx_io io = s->to->writable ? dx_transport_give(s->to, p) : DX_IO_AGAIN;
             if (io == DX_IO_AGAIN)
                 return pump_wait(x, s->sink);
             if (io != DX_IO_OK)

@@ -6,15 +6,11 @@
 #include "worker/internal.h"
 
 struct place {
-    struct dx_link link;
+    struct place *next;
     struct dx_snapshot *snapshot;
 };
 
-void archive_init(struct archive *a, int bell)
-{
-    dx_list_init(&a->snapshots);
-    a->bell = bell;
-}
+void archive_init(struct archive *a, int bell) { *a = (struct archive){.bell = bell}; }
 
 bool archive_add(struct archive *a, struct dx_snapshot *s)
 {
@@ -22,21 +18,21 @@ bool archive_add(struct archive *a, struct dx_snapshot *s)
     if (p == NULL)
         return false;
     p->snapshot = s;
+    p->next = a->first;
+    a->first = p;
     dx_snapshot_keep(s, a->bell);
-    dx_list_push_tail(&a->snapshots, &p->link);
     return true;
 }
 
 void archive_clear(struct archive *a, const struct dx_snapshot *in_force)
 {
-    struct dx_link *next;
-
-    for (struct dx_link *l = a->snapshots.next; l != &a->snapshots; l = next) {
-        struct place *p = DX_CONTAINER(l, struct place, link);
-        next = l->next;
-        if (p->snapshot == in_force || !dx_snapshot_kept_alone(p->snapshot))
+    for (struct place **at = &a->first; *at != NULL;) {
+        struct place *p = *at;
+        if (p->snapshot == in_force || !dx_snapshot_kept_alone(p->snapshot)) {
+            at = &p->next;
             continue;
-        dx_list_remove(l);
+        }
+        *at = p->next;
         dx_snapshot_unref(&p->snapshot);
         free(p);
     }

@@ -75,8 +75,9 @@ void worker_free(struct worker **w);     /* joins */
 
 /* The snapshots that a worker may still use, in archive.c. The main thread alone frees them: workers have
  * clients waiting, and a configuration may be large. */
+struct place;
 struct archive {
-    struct dx_link snapshots;
+    struct place *first;
     int bell; /* borrowed eventfd: rings when a snapshot is used no more */
 };
 void archive_init(struct archive *a, int bell);
