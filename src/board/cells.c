@@ -123,6 +123,12 @@ _Atomic uint64_t *dx_board_counters(struct dx_board *b, unsigned worker)
     return b->parts[worker].counters;
 }
 
+static const bool is_most[DX_COUNTER_COUNT] = {
+#define COUNTER(id, name, sentence)
+#define MOST(id, name, sentence) [DX_COUNTER_##id] = true,
+#include "diplex/counters.def"
+};
+
 uint64_t dx_board_counter_sum(const struct dx_board *b, enum dx_counter c)
 {
     DX_MAGIC_OK(b, BOARD_MAGIC);
@@ -133,5 +139,5 @@ uint64_t dx_board_counter_sum(const struct dx_board *b, enum dx_counter c)
         sum += value;
         most = larger(most, value);
     }
-    return c == DX_COUNTER_TURN_LONGEST || c == DX_COUNTER_TAKEOVER ? most : sum;
+    return is_most[c] ? most : sum;
 }

@@ -102,28 +102,32 @@ static const unsigned char field_rules[DX_FIELD_COUNT] = {
 #include "diplex/http_fields.def"
 };
 
-/* True if p, in lower case, is the name. The names hold letters, digits and '-' only: setting bit 5
- * lower-cases a letter and leaves the others alone, and the only other bytes that it makes equal are
- * controls, which have neither bit 5 nor bit 6. */
+/* The names hold letters, digits and '-' only: setting bit 5 lower-cases a letter and leaves the others
+ * alone, and the only other bytes that it makes equal are controls, which have neither bit 5 nor bit 6.
+ * `ones`: a 1 in each byte that counts. */
+static inline bool same(uint64_t theirs, uint64_t ours, uint64_t ones)
+{
+    return (theirs | 0x20 * ones) == ours && ((theirs | theirs << 1) & 0x40 * ones) == 0x40 * ones;
+}
+
 static inline bool same_eight(const char *p, const char *name)
 {
-    const uint64_t bit5 = 0x2020202020202020ull, bit6 = 0x4040404040404040ull;
-    uint64_t ours, theirs;
-    memcpy(&ours, name, 8);
-    memcpy(&theirs, p, 8);
-    return (theirs | bit5) == ours && ((theirs | theirs << 1) & bit6) == bit6;
+    uint64_t theirs, ours;
+    memcpy(&theirs, p, sizeof(theirs));
+    memcpy(&ours, name, sizeof(ours));
+    return same(theirs, ours, 0x0101010101010101ull);
 }
 
 static inline bool same_four(const char *p, const char *name)
 {
-    const uint32_t bit5 = 0x20202020u, bit6 = 0x40404040u;
-    uint32_t ours, theirs;
-    memcpy(&ours, name, 4);
-    memcpy(&theirs, p, 4);
-    return (theirs | bit5) == ours && ((theirs | theirs << 1) & bit6) == bit6;
+    uint32_t theirs, ours;
+    memcpy(&theirs, p, sizeof(theirs));
+    memcpy(&ours, name, sizeof(ours));
+    return same(theirs, ours, 0x01010101u);
 }
 
-/* The last piece overlaps the one before it, so that no length needs a loop over single bytes. */
+/* True if p, in lower case, is the name. The last piece overlaps the one before it, so that no length needs a
+ * loop over single bytes. */
 static bool is_name(const char *p, struct dx_slice name)
 {
     if (name.n >= 8) {
@@ -136,7 +140,7 @@ static bool is_name(const char *p, struct dx_slice name)
     if (name.n >= 4)
         return same_four(p, name.p) && same_four(p + name.n - 4, name.p + name.n - 4);
     for (size_t i = 0; i < name.n; i++)
-        if ((p[i] | 0x20) != name.p[i] || !(p[i] & 0x60))
+        if (!same((unsigned char)p[i], (unsigned char)name.p[i], 1))
             return false;
     return true;
 }
