@@ -9,6 +9,7 @@
 #include "diplex/board.h"
 #include "diplex/config.h"
 #include "diplex/net.h"
+#include "diplex/roster.h"
 
 struct dx_upstream;
 struct dx_pool;
@@ -31,12 +32,7 @@ uint32_t dx_pool_epoch(const struct dx_pool *p);
 
 /* --- choosing --- */
 
-#define DX_TRIED_MAX 8
-struct dx_tried { /* the servers that this request has been to */
-    uint32_t id[DX_TRIED_MAX];
-    unsigned n;
-};
-/* A server that may take a request now: up (or, when none is, starting), primaries before backups, not tried yet. NULL: there is none. */
+/* A server that may take a request now: up (or, when none is, starting, or else ejected), primaries before backups, not tried yet. NULL: there is none. */
 struct dx_server *dx_pool_pick(struct dx_pool *p, const struct dx_tried *tried);
 uint32_t dx_server_id(const struct dx_server *s);
 const char *dx_server_name(const struct dx_server *s);

@@ -125,7 +125,7 @@ struct dx_connection *dx_server_dial(struct dx_server *s, struct dx_connection_u
     bool connected = false;
     int fd = -1;
 
-    if (!dx_dial_start(&s->facts.address, &fd, &connected)) {
+    if (!dx_dial_start(&s->of.facts.address, &fd, &connected)) {
         int why = errno;
         /* Out of descriptors or memory is our own trouble and says nothing about the server. */
         if (why != EMFILE && why != ENFILE && why != ENOMEM && why != ENOBUFS)

@@ -3,7 +3,6 @@
 #ifndef UPSTREAM_INTERNAL_H
 #define UPSTREAM_INTERNAL_H
 
-#include "diplex/base/hash.h"
 #include "diplex/upstream.h"
 
 #define UPSTREAM_MAGIC   0x55505354u
@@ -17,27 +16,22 @@ struct dx_upstream {
     struct dx_board *board;
     unsigned worker;
     int news_fd;
-    struct dx_random random;
     _Atomic uint64_t *counters;
     struct dx_pool *pools[DX_BOARD_POOLS];
 };
 
 struct dx_pool {
     uint32_t magic;
-    uint32_t board_pool, version;
     uint32_t epoch; /* counts how often the pool has left the configuration */
     struct dx_upstream *upstream;
-    enum dx_balance balance;
     uint64_t idle_ms;
     unsigned idle_max;
-    struct dx_server *servers[DX_BOARD_POOL_SERVERS];
-    struct dx_balance_server scales[DX_BOARD_POOL_SERVERS]; /* beside servers[] */
-    size_t n;
+    struct dx_roster roster; /* of struct dx_server */
 };
 
 struct dx_server {
     uint32_t magic;
-    struct dx_board_server facts;
+    struct dx_roster_server of;
     struct dx_pool *pool;
     struct dx_board_cell *cell;
     struct dx_link idle;     /* of connections, the most recently used first */
