@@ -50,7 +50,7 @@ struct dx_pool_config {
     unsigned servers_n;
     struct dx_health_config health;
     struct { uint64_t idle; unsigned max; } keepalive; /* connections to servers: idle time by kind, idle connections per worker and server; max 0: never kept */
-    struct { unsigned failures; uint64_t within, lasts; } eject;  /* passive marking: `eject: {failures, within, for}`; failures 0: off */
+    struct { unsigned failures, max; uint64_t within, lasts; } eject;  /* passive marking: `eject: {failures, within, for, max}`; failures 0: off; max in percent */
     struct { uint64_t connect, response, idle, tunnel; } timeouts; /* idle, tunnel: 0 = silence never ends it (asgi's default) */
     uint64_t body_limit;
     unsigned line; /* in the file, for messages; 0: built in */

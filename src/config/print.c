@@ -155,6 +155,7 @@ static void put_value(struct printer *p, const struct dx_config_setting *s, cons
     case TYPE_DURATION:
     case TYPE_SIZE:
     case TYPE_COUNT:
+    case TYPE_PERCENT:
     case TYPE_WORKERS:
     case TYPE_MODE:
         put_number(p->out, s, place);

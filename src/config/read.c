@@ -27,6 +27,7 @@ static const dx_config_read readers[] = {
     [TYPE_DURATION] = dx_config_read_number,
     [TYPE_SIZE] = dx_config_read_number,
     [TYPE_COUNT] = dx_config_read_number,
+    [TYPE_PERCENT] = dx_config_read_number,
     [TYPE_WORKERS] = dx_config_read_number,
     [TYPE_MODE] = dx_config_read_number,
     [TYPE_FLAG] = dx_config_read_flag,

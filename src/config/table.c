@@ -83,7 +83,11 @@ const char *dx_config_setting_number(const struct dx_config_setting *s, uint64_t
         return dx_units_duration_text(value, buf, 32);
     if (s->type == TYPE_SIZE)
         return dx_units_size_text(value, buf, 32);
-    (void)snprintf(buf, 32, s->type == TYPE_MODE ? "%04" PRIo64 : "%" PRIu64, value);
+    (void)snprintf(buf, 32,
+                   s->type == TYPE_MODE      ? "%04" PRIo64
+                   : s->type == TYPE_PERCENT ? "%" PRIu64 "%%"
+                                             : "%" PRIu64,
+                   value);
     return buf;
 }
 

@@ -32,6 +32,8 @@ static bool parse_number(const struct dx_config_setting *s, struct dx_slice text
         return dx_units_duration_ms(text, out);
     if (s->type == TYPE_SIZE)
         return dx_units_size_bytes(text, out);
+    if (s->type == TYPE_PERCENT)
+        return text.p[text.n - 1] == '%' && dx_slice_to_u64(dx_slice_of(text.p, text.n - 1), out);
     return s->type == TYPE_MODE ? parse_octal(text, out) : dx_slice_to_u64(text, out);
 }
 
@@ -43,6 +45,8 @@ static const char *number_example(enum dx_config_type type, struct dx_slice text
                                                : "a duration such as 500ms, 10s, 5m or 1h30m";
     if (type == TYPE_SIZE)
         return "a size such as 512, 64KB, 100MB or 1GB";
+    if (type == TYPE_PERCENT)
+        return "a percentage such as 50%";
     if (type == TYPE_WORKERS)
         return "'auto' or a whole number";
     return type == TYPE_MODE ? "an octal number such as 0660" : "a whole number";

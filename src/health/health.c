@@ -27,14 +27,15 @@ static struct verdict_cells cells_of(const struct watched *w)
                                   .last_failure_ms = sum.last_failure_ms};
 }
 
-static unsigned others_up(const struct watched *w)
+static struct verdict_pool around(const struct watched *w)
 {
-    unsigned n = 0;
+    struct verdict_pool p = {.servers = (unsigned)w->pool->n};
     for (size_t i = 0; i < w->pool->n; i++) {
         const struct watched *other = w->pool->servers[i];
-        n += other != w && other->verdict.state == DX_SERVER_UP;
+        p.others_up += other != w && other->verdict.state == DX_SERVER_UP;
+        p.ejected += other->verdict.why == DX_WHY_PASSIVE;
     }
-    return n;
+    return p;
 }
 
 /* The one door through which a verdict reaches the board and the log. */
@@ -74,7 +75,7 @@ static void on_probed(void *arg, const struct dx_fetch_result *r)
     w->fetch = NULL;
     remember(w, r);
     struct verdict_probe probe = {.ok = w->last_error[0] == '\0', .timed_out = r->timed_out};
-    verdict_probed(&w->verdict, pool, &cells, w->probed_ms, probe);
+    verdict_probed(&w->verdict, pool, &cells, w->probed_ms, probe, around(w).others_up);
     carry_out(w, &before);
     arm_probe(w, verdict_probe_delay_ms(&w->verdict, pool, dx_random_next(&w->health->random)));
 }
@@ -121,8 +122,9 @@ static void see_to_ejected(struct watched *w, bool since_now)
 {
     const struct dx_pool_config *pool = w->pool->config;
     uint64_t gone = dx_loop_now_ms(w->health->loop) - w->verdict.ejected_ms;
+    uint64_t away = verdict_away_ms(&w->verdict, pool);
     if (!pool->health.enabled)
-        arm_probe(w, gone < pool->eject.lasts ? pool->eject.lasts - gone : 1);
+        arm_probe(w, gone < away ? away - gone : 1);
     else if (since_now && !w->fetch)
         arm_probe(w, 0);
 }
@@ -131,7 +133,7 @@ static void look(struct watched *w)
 {
     struct dx_verdict before = w->verdict;
     struct verdict_cells cells = cells_of(w);
-    verdict_look(&w->verdict, w->pool->config, &cells, dx_loop_now_ms(w->health->loop), others_up(w));
+    verdict_look(&w->verdict, w->pool->config, &cells, dx_loop_now_ms(w->health->loop), around(w));
     carry_out(w, &before);
     if (w->verdict.why == DX_WHY_PASSIVE)
         see_to_ejected(w, before.why != DX_WHY_PASSIVE);

@@ -6,6 +6,7 @@
 #define SPREAD_PARTS                                                                                       \
     10u                  /* a delay varies by a tenth, so that probes of many servers do not march in step \
                           */
+#define LONGER_MOST 10u  /* times `lasts` that a server is left out when it fails again and again */
 #define EXPECT_FROM 200u /* what is healthy when nothing is said */
 #define EXPECT_TO   399u
 
@@ -31,6 +32,28 @@ void verdict_adapt(struct dx_verdict *v, const struct dx_pool_config *pool)
     v->failures_in_row = v->successes_in_row = 0;
     if (by_probe_only)
         set_state(v, DX_SERVER_UP, DX_WHY_NONE);
+}
+
+/* --- coming back --- */
+
+uint64_t verdict_away_ms(const struct dx_verdict *v, const struct dx_pool_config *pool)
+{
+    unsigned times = v->ejections < LONGER_MOST ? v->ejections : LONGER_MOST;
+    return pool->eject.lasts * (pool->health.enabled && times ? times - 1 : times);
+}
+
+/* Ejected, and it is too early to try it again. With no other server up it is tried all the same. */
+static bool is_held(const struct dx_verdict *v, const struct dx_pool_config *pool, uint64_t now_ms,
+                    unsigned others_up)
+{
+    return v->why == DX_WHY_PASSIVE && others_up > 0 && now_ms - v->ejected_ms < verdict_away_ms(v, pool);
+}
+
+static void come_back(struct dx_verdict *v, uint64_t now_ms)
+{
+    v->samples_n = 0;
+    v->returned_ms = now_ms;
+    set_state(v, DX_SERVER_UP, DX_WHY_NONE);
 }
 
 /* --- probes --- */
@@ -80,7 +103,8 @@ static void probe_failed(struct dx_verdict *v, const struct dx_pool_config *pool
 }
 
 void verdict_probed(struct dx_verdict *v, const struct dx_pool_config *pool,
-                    const struct verdict_cells *cells, uint64_t now_ms, struct verdict_probe probe)
+                    const struct verdict_cells *cells, uint64_t now_ms, struct verdict_probe probe,
+                    unsigned others_up)
 {
     if (!probe.ok) {
         if (!probe.timed_out || !is_merely_busy(v, pool, cells, now_ms))
@@ -90,10 +114,9 @@ void verdict_probed(struct dx_verdict *v, const struct dx_pool_config *pool,
     v->failures_in_row = 0;
     v->successes_in_row++;
     v->ever_succeeded = true;
-    if (v->state == DX_SERVER_UP)
+    if (v->state == DX_SERVER_UP || is_held(v, pool, now_ms, others_up))
         return;
-    v->samples_n = 0;
-    set_state(v, DX_SERVER_UP, DX_WHY_NONE);
+    come_back(v, now_ms);
 }
 
 uint64_t verdict_probe_delay_ms(const struct dx_verdict *v, const struct dx_pool_config *pool,
@@ -163,20 +186,38 @@ static uint64_t trouble_within(struct dx_verdict *v, uint64_t now_ms, uint64_t w
     return sum;
 }
 
-void verdict_look(struct dx_verdict *v, const struct dx_pool_config *pool, const struct verdict_cells *cells,
-                  uint64_t now_ms, unsigned others_up)
+/* One server may always go, unless it is the last. */
+static bool may_eject(const struct dx_pool_config *pool, struct verdict_pool around)
 {
-    trouble_note(v, cells, now_ms);
-    if (v->why == DX_WHY_PASSIVE && !pool->health.enabled && now_ms - v->ejected_ms >= pool->eject.lasts) {
-        v->samples_n = 0;
-        set_state(v, DX_SERVER_UP, DX_WHY_NONE);
-        return;
-    }
-    if (pool->eject.failures == 0 || v->state != DX_SERVER_UP || others_up == 0)
-        return;
-    if (trouble_within(v, now_ms, pool->eject.within) < pool->eject.failures)
-        return;
+    uint64_t most = (uint64_t)around.servers * pool->eject.max / 100;
+    return around.others_up > 0 && (around.ejected == 0 || around.ejected < most);
+}
+
+/* A server that has stayed since its return for as long as it had been away starts again with the shortest
+ * time. */
+static void eject(struct dx_verdict *v, const struct dx_pool_config *pool, uint64_t now_ms)
+{
+    uint64_t away = v->ejections ? pool->eject.lasts * v->ejections : 0;
+    bool again = v->ejections && now_ms - v->returned_ms < away;
+    if (!again)
+        v->ejections = 1;
+    else if (v->ejections < LONGER_MOST)
+        v->ejections++;
     v->ejected_ms = now_ms;
     v->samples_n = 0;
     set_state(v, DX_SERVER_DOWN, DX_WHY_PASSIVE);
+}
+
+void verdict_look(struct dx_verdict *v, const struct dx_pool_config *pool, const struct verdict_cells *cells,
+                  uint64_t now_ms, struct verdict_pool around)
+{
+    trouble_note(v, cells, now_ms);
+    if (v->why == DX_WHY_PASSIVE && !pool->health.enabled && !is_held(v, pool, now_ms, around.others_up)) {
+        come_back(v, now_ms);
+        return;
+    }
+    if (pool->eject.failures == 0 || v->state != DX_SERVER_UP || !may_eject(pool, around))
+        return;
+    if (trouble_within(v, now_ms, pool->eject.within) >= pool->eject.failures)
+        eject(v, pool, now_ms);
 }

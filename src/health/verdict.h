@@ -7,7 +7,7 @@
  *        |                             |  ^                                             |
  *        |                             |  +---------- a probe succeeds -----------------+
  *        |                             |  +---------- ... or, unchecked, `lasts` is over -------+
- *        |                             +-- connections fail, and another server is up --> DOWN (passive)
+ *        |                             +-- connections fail, and others are up ---------> DOWN (passive)
  *        +-- `retries` probes fail after the start period ------------------------------> DOWN (probe)
  *
  * A server that is busy is not a server that is dead (one gunicorn worker answers one request; a probe waits
@@ -32,12 +32,19 @@ struct verdict_probe {
     bool ok, timed_out;
 };
 
+/* Of the server's pool. */
+struct verdict_pool {
+    unsigned servers, ejected;
+    unsigned others_up; /* besides this one */
+};
+
 struct dx_verdict {
     enum dx_server_state state;
     enum dx_down_reason why;
     unsigned failures_in_row, successes_in_row;
     bool ever_succeeded;
-    uint64_t began_ms, ejected_ms;
+    uint64_t began_ms, ejected_ms, returned_ms;
+    unsigned ejections; /* in a row */
     struct verdict_cells seen; /* at the last look */
     struct {
         uint64_t at_ms, trouble;
@@ -55,10 +62,14 @@ void verdict_adapt(struct dx_verdict *v, const struct dx_pool_config *pool);
 bool verdict_skips_probe(struct dx_verdict *v, const struct dx_pool_config *pool,
                          const struct verdict_cells *cells, uint64_t now_ms);
 void verdict_probed(struct dx_verdict *v, const struct dx_pool_config *pool,
-                    const struct verdict_cells *cells, uint64_t now_ms, struct verdict_probe probe);
-/* Looks at the cells; `others_up`: servers of the pool that are UP besides this one. */
+                    const struct verdict_cells *cells, uint64_t now_ms, struct verdict_probe probe,
+                    unsigned others_up);
+/* Looks at the cells. */
 void verdict_look(struct dx_verdict *v, const struct dx_pool_config *pool, const struct verdict_cells *cells,
-                  uint64_t now_ms, unsigned others_up);
+                  uint64_t now_ms, struct verdict_pool around);
+/* How long an ejected server is left out at least: an unchecked one `lasts`, a checked one until it answers;
+ * each time that it fails again soon, `lasts` longer. */
+uint64_t verdict_away_ms(const struct dx_verdict *v, const struct dx_pool_config *pool);
 /* How long until the next probe: the interval, faster while not UP, spread a little by the random number. */
 uint64_t verdict_probe_delay_ms(const struct dx_verdict *v, const struct dx_pool_config *pool,
                                 uint64_t random);

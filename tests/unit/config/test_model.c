@@ -74,6 +74,7 @@ START_TEST(defaults_by_kind)
     ck_assert_uint_eq(wsgi->eject.failures, 3);
     ck_assert_uint_eq(wsgi->eject.within, 10000);
     ck_assert_uint_eq(wsgi->eject.lasts, 10000);
+    ck_assert_uint_eq(wsgi->eject.max, 50);
     ck_assert_int_eq(wsgi->balance, DX_BALANCE_ROUND_ROBIN);
     ck_assert(!wsgi->health.enabled);
     ck_assert_uint_eq(wsgi->body_limit, 100u << 20);

@@ -135,6 +135,7 @@ static void setup(void)
     config.eject.failures = 3;
     config.eject.within = 10000;
     config.eject.lasts = 60;
+    config.eject.max = 50;
 }
 
 static void teardown(void)

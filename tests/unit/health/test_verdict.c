@@ -18,7 +18,7 @@ struct step {
     uint64_t at_ms;
     enum act act;
     struct verdict_cells cells; /* as they are then: active, responses, trouble, last answer, last failure */
-    unsigned others_up;
+    unsigned others_up; /* of a pool of eight */
     enum dx_server_state state;
     enum dx_down_reason why;
 };
@@ -186,6 +186,28 @@ static const struct story stories[] = {
                {1, LOOK, {0, 0, 3, 0, 0}, 1, PASSIVE},
                {2, UNCHECK, {0, 0, 3, 0, 0}, 1, PASSIVE},
                {30001, LOOK, {0, 0, 3, 0, 0}, 1, UP}}},
+    {"one that fails again soon is left out longer each time", DX_KIND_WSGI, .unchecked = true, .eject = 1,
+     .steps = {{0, LOOK, {0, 0, 1, 0, 0}, 1, PASSIVE},
+               {30000, LOOK, {0, 0, 1, 0, 0}, 1, UP},
+               {59999, LOOK, {0, 0, 2, 0, 0}, 1, PASSIVE},
+               {119998, LOOK, {0, 0, 2, 0, 0}, 1, PASSIVE},
+               {119999, LOOK, {0, 0, 2, 0, 0}, 1, UP},
+               {179998, LOOK, {0, 0, 3, 0, 0}, 1, PASSIVE},
+               {269997, LOOK, {0, 0, 3, 0, 0}, 1, PASSIVE},
+               {269998, LOOK, {0, 0, 3, 0, 0}, 1, UP},
+               {359998, LOOK, {0, 0, 4, 0, 0}, 1, PASSIVE},
+               {389998, LOOK, {0, 0, 4, 0, 0}, 1, UP}}},
+    {"and a good probe does not end it then", DX_KIND_ASGI, .eject = 1,
+     .steps = {{0, OK, NOTHING, 1, UP},
+               {1, LOOK, {0, 0, 1, 0, 0}, 1, PASSIVE},
+               {2, OK, {0, 0, 1, 0, 0}, 1, UP},
+               {3, LOOK, {0, 0, 2, 0, 0}, 1, PASSIVE},
+               {30002, OK, {0, 0, 2, 0, 0}, 1, PASSIVE},
+               {30003, OK, {0, 0, 2, 0, 0}, 1, UP},
+               {60002, LOOK, {0, 0, 3, 0, 0}, 1, PASSIVE},
+               {60003, OK, {0, 0, 3, 0, 0}, 0, UP}}},
+    {"with nobody else up an ejected one is tried again", DX_KIND_WSGI, .unchecked = true, .eject = 1,
+     .steps = {{0, LOOK, {0, 0, 1, 0, 0}, 1, PASSIVE}, {1, LOOK, {0, 0, 1, 0, 0}, 0, UP}}},
 };
 
 static struct dx_pool_config pool_of(const struct story *s)
@@ -199,6 +221,7 @@ static struct dx_pool_config pool_of(const struct story *s)
     p.eject.failures = s->eject;
     p.eject.within = 10000;
     p.eject.lasts = 30000;
+    p.eject.max = 50;
     return p;
 }
 
@@ -210,10 +233,11 @@ static void act(struct dx_verdict *v, struct dx_pool_config *pool, const struct 
     case OK:
     case FAIL:
     case TIMEOUT:
-        verdict_probed(v, pool, &step->cells, now, probe);
+        verdict_probed(v, pool, &step->cells, now, probe, step->others_up);
         break;
     case LOOK:
-        verdict_look(v, pool, &step->cells, now, step->others_up);
+        verdict_look(v, pool, &step->cells, now,
+                     (struct verdict_pool){.servers = 8, .others_up = step->others_up});
         break;
     case SKIPS:
     case PROBES:
@@ -244,16 +268,67 @@ START_TEST(stories_end_as_told)
 }
 END_TEST
 
+static const struct verdict_pool two_others = {.servers = 3, .others_up = 2};
+
+/* How many of n servers that all fail are ejected, one after the other. */
+static unsigned ejected_of(unsigned n, unsigned max)
+{
+    struct dx_pool_config pool = pool_of(&(struct story){.unchecked = true, .eject = 1});
+    struct verdict_cells cells = {.trouble = 0};
+    struct verdict_pool around = {.servers = n, .others_up = n - 1};
+    pool.eject.max = max;
+    for (unsigned i = 0; i < n; i++) {
+        struct dx_verdict v;
+        verdict_init(&v, &pool, &cells, T0);
+        verdict_look(&v, &pool, &(struct verdict_cells){.trouble = 1}, T0 + 1, around);
+        around.ejected += v.why == DX_WHY_PASSIVE;
+        around.others_up = n - 1 - around.ejected;
+    }
+    return around.ejected;
+}
+
+START_TEST(no_more_are_ejected_at_a_time_than_max)
+{
+    ck_assert_uint_eq(ejected_of(1, 100), 0);
+    ck_assert_uint_eq(ejected_of(2, 50), 1);
+    ck_assert_uint_eq(ejected_of(2, 100), 1);
+    ck_assert_uint_eq(ejected_of(3, 1), 1);
+    ck_assert_uint_eq(ejected_of(3, 50), 1);
+    ck_assert_uint_eq(ejected_of(3, 67), 2);
+    ck_assert_uint_eq(ejected_of(10, 50), 5);
+    ck_assert_uint_eq(ejected_of(10, 100), 9);
+}
+END_TEST
+
+START_TEST(the_time_away_has_an_end)
+{
+    struct dx_pool_config pool = pool_of(&(struct story){.unchecked = true, .eject = 1});
+    struct verdict_cells cells = {.trouble = 0};
+    struct dx_verdict v;
+    uint64_t now = T0;
+    verdict_init(&v, &pool, &cells, now);
+    for (unsigned i = 1; i <= 15; i++) {
+        cells.trouble++;
+        verdict_look(&v, &pool, &cells, now, two_others);
+        ck_assert_int_eq(v.why, DX_WHY_PASSIVE);
+        ck_assert_uint_eq(verdict_away_ms(&v, &pool), 30000u * (i < 10 ? i : 10));
+        now += verdict_away_ms(&v, &pool);
+        verdict_look(&v, &pool, &cells, now, two_others);
+        ck_assert_int_eq(v.state, DX_SERVER_UP);
+    }
+}
+END_TEST
+
 START_TEST(trouble_from_before_is_not_its_own)
 {
     struct dx_pool_config pool = pool_of(&(struct story){.unchecked = true, .eject = 1});
     struct verdict_cells old = {.trouble = 40, .responses = 9};
     struct dx_verdict v;
     verdict_init(&v, &pool, &old, T0);
-    verdict_look(&v, &pool, &old, T0 + 1, 1);
+    verdict_look(&v, &pool, &old, T0 + 1, two_others);
     ck_assert_int_eq(v.state, DX_SERVER_UP);
     old.trouble++;
-    verdict_look(&v, &pool, &old, T0 + 2, 1);
+    verdict_look(&v, &pool, &old, T0 + 2, two_others);
     ck_assert_int_eq(v.why, DX_WHY_PASSIVE);
 }
 END_TEST
@@ -267,7 +342,7 @@ START_TEST(many_small_samples_are_not_lost)
     for (unsigned i = 1; i <= 100; i++) {
         ck_assert_int_eq(v.state, DX_SERVER_UP);
         cells.trouble = i;
-        verdict_look(&v, &pool, &cells, T0 + i, 1);
+        verdict_look(&v, &pool, &cells, T0 + i, two_others);
     }
     ck_assert_int_eq(v.why, DX_WHY_PASSIVE);
 }
@@ -311,6 +386,8 @@ int main(void)
     Suite *s = suite_create("verdict");
     TCase *c = tcase_create("verdict");
     tcase_add_loop_test(c, stories_end_as_told, 0, (int)DX_COUNT(stories));
+    tcase_add_test(c, no_more_are_ejected_at_a_time_than_max);
+    tcase_add_test(c, the_time_away_has_an_end);
     tcase_add_test(c, trouble_from_before_is_not_its_own);
     tcase_add_test(c, many_small_samples_are_not_lost);
     tcase_add_test(c, probes_are_spread_and_faster_while_not_up);
