@@ -137,8 +137,7 @@ size_t dx_address_text(const struct dx_address *a, char *buf, size_t n)
     return finish(&o);
 }
 
-/* 4 or 16 bytes of address, a mapped one as the IPv4 address it is; 0 when it has none. */
-static unsigned ip_bytes(const struct dx_address *a, unsigned char bytes[16])
+unsigned dx_address_ip(const struct dx_address *a, unsigned char bytes[16])
 {
     if (!is_inet(a))
         return 0;
@@ -159,7 +158,7 @@ size_t dx_address_host_text(const struct dx_address *a, char *buf, size_t n)
     unsigned char bytes[16];
     if (a->len && dx_address_is_unix(a)) {
         DX_OUT_LIT(&o, "unix");
-    } else if (ip_bytes(a, bytes) == 4) {
+    } else if (dx_address_ip(a, bytes) == 4) {
         for (size_t i = 0; i < 4; i++) {
             dx_out_add(&o, i ? DX_SLICE(".") : DX_SLICE(""));
             dx_out_u64(&o, bytes[i]);
@@ -234,7 +233,7 @@ bool dx_cidr_parse(struct dx_slice text, struct dx_cidr *out)
         return false;
     /* A mapped network is measured in the bits of the IPv6 form that it was written in. */
     unsigned written = a.u.sa.sa_family == AF_INET ? 32 : 128;
-    unsigned total = ip_bytes(&a, c.net) * 8;
+    unsigned total = dx_address_ip(&a, c.net) * 8;
     uint64_t bits = written;
     if (slash < text.n && (!dx_slice_to_u64(dx_slice_of(text.p + slash + 1, text.n - slash - 1), &bits)))
         return false;
@@ -253,6 +252,6 @@ bool dx_cidr_match(const struct dx_cidr *c, const struct dx_address *a)
     unsigned char bytes[16] = {0};
     if (c->family == AF_UNIX)
         return a->len && dx_address_is_unix(a);
-    unsigned total = ip_bytes(a, bytes) * 8;
+    unsigned total = dx_address_ip(a, bytes) * 8;
     return total == (c->family == AF_INET ? 32u : 128u) && same_bits(c->net, bytes, c->bits);
 }

@@ -30,6 +30,8 @@ bool dx_address_from_ip(struct dx_slice host, uint16_t port, struct dx_address *
 size_t dx_address_text(const struct dx_address *a, char *buf, size_t n);
 /* Host alone: "1.2.3.4", "::1" (v4-mapped v6 as v4), and "unix" for Unix sockets. */
 size_t dx_address_host_text(const struct dx_address *a, char *buf, size_t n);
+/* 4 or 16 bytes of address, a mapped one as the IPv4 address it is; returns how many, 0 when it has none. */
+unsigned dx_address_ip(const struct dx_address *a, unsigned char bytes[16]);
 uint16_t dx_address_port(const struct dx_address *a); /* 0 for Unix */
 void dx_address_set_port(struct dx_address *a, uint16_t port);
 bool dx_address_eq(const struct dx_address *a, const struct dx_address *b);
