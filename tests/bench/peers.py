@@ -77,7 +77,7 @@ class Peer:
             text = (HERE / 'peers' / config).read_text()
             for word, value in words.items():
                 text = text.replace(f'@{word}@', value)
-            (site.directory / config).write_text(text)
+            (site.directory / pathlib.Path(config).name).write_text(text)
 
     def command(self, site: Site) -> list[str]:
         assignments = [f'{name}={value}' for name, value in self.environment(site).items()]

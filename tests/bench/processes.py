@@ -30,6 +30,14 @@ def _stat(pid: int) -> list[str]:
     return pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
 
 
+def kill(family: dict[int, str]) -> None:
+    """Ends those of a family that still run; who has one of their numbers by now is somebody else."""
+    for pid, born in family.items():
+        with contextlib.suppress(OSError):
+            if _stat(pid)[19] == born:
+                os.kill(pid, signal.SIGKILL)
+
+
 class Program:
     """A command on the cores named, its output in a file. It and its children are ended by their process ids."""
 
@@ -75,11 +83,14 @@ class Program:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
     def begin(self) -> None:
-        self._process.send_signal(signal.SIGUSR1)
+        self.signal(signal.SIGUSR1)
 
     def interrupt(self) -> None:
-        self._process.send_signal(signal.SIGINT)
+        self.signal(signal.SIGINT)
 
     def wait(self, timeout: float) -> int:
         return self._process.wait(timeout)
@@ -87,20 +98,23 @@ class Program:
     def output(self) -> str:
         return self.log.read_text(errors='replace')
 
-    def stop(self) -> None:
-        if not self.running():
-            return
+    def family(self) -> dict[int, str]:
+        """Its processes, each with the moment it was born: together they name a process once and for all."""
         born = {}
         for pid in self.tree():
             with contextlib.suppress(OSError):
                 born[pid] = _stat(pid)[19]
+        return born
+
+    def stop(self) -> None:
+        if not self.running():
+            return
+        family = self.family()
         self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(2)
-        for pid, start in born.items():
-            with contextlib.suppress(OSError):
-                if pid != self.pid and _stat(pid)[19] == start:
-                    os.kill(pid, signal.SIGKILL)
+        family.pop(self.pid, None)
+        kill(family)
         self._process.kill()
         self._process.wait(5)
 
