@@ -15,6 +15,8 @@ struct dx_health;
 
 struct dx_health *dx_health_new(struct dx_loop *l, struct dx_board *b, struct dx_fetcher *f) DX_CHECKED;
 void dx_health_free(struct dx_health **h);
+/* How often a hint about a pool's probes may be said; 0, as at the start: never. */
+void dx_health_hint_every(struct dx_health *h, uint64_t ms);
 
 /* A pool's servers as they are on the board now (call again whenever the list or the configuration changes;
  * servers that stay keep their history). `pool` must live until the next call for this index or
@@ -28,6 +30,7 @@ void dx_health_news(struct dx_health *h);
 struct dx_health_view {
     uint64_t last_probe_ms_ago; /* UINT64_MAX: never */
     unsigned last_status;
+    const char *hint; /* the word of what the last probe gave away; NULL: nothing */
     char last_error[96];
     unsigned failures_in_row, successes_in_row;
 };

@@ -100,6 +100,9 @@ bool dx_http_request_meaning(struct dx_request *r, struct dx_http_error *err) DX
 /* The same for a response to a request of this method. An error's status is always 502. */
 bool dx_http_response_meaning(struct dx_response *r, enum dx_method request, struct dx_http_error *err) DX_CHECKED;
 
+/* text/event-stream and its like, whatever parameters follow: the value of a Content-Type. */
+bool dx_http_is_stream_type(struct dx_slice content_type);
+
 /* The path used for matching: percent-decoded once, dot segments removed (RFC 3986 5.2.4), everything else as it is. Uses buf (at least
  * path.n bytes) only when something changes; otherwise *out is the path itself. False: bad escape, or NUL inside. */
 bool dx_http_path_normalise(struct dx_slice path, char *buf, size_t n, struct dx_slice *out) DX_CHECKED;

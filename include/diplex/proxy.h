@@ -25,6 +25,12 @@ void dx_snapshot_keep(struct dx_snapshot *s, int bell);
 bool dx_snapshot_kept_alone(const struct dx_snapshot *s); /* nobody has a reference but its keeper */
 const struct dx_config *dx_snapshot_config(const struct dx_snapshot *s);
 
+/* --- hints: when each was said last about each pool, by any worker of this process --- */
+
+struct dx_proxy_hints;
+struct dx_proxy_hints *dx_proxy_hints_new(void) DX_CHECKED;
+void dx_proxy_hints_free(struct dx_proxy_hints **h);
+
 /* --- a worker's proxy --- */
 
 struct dx_proxy;
@@ -35,6 +41,7 @@ struct dx_proxy_setup {
     unsigned worker;
     int news_fd;                /* eventfd for failures of servers; -1: none */
     struct dx_journal *access;  /* borrowed; NULL: no access log */
+    struct dx_proxy_hints *hints; /* borrowed, shared by all workers; NULL: hints are counted and not said */
 };
 
 struct dx_proxy *dx_proxy_new(const struct dx_proxy_setup *s) DX_CHECKED;

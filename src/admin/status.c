@@ -83,6 +83,8 @@ static void add_probe(const struct dx_health *health, uint32_t server, struct dx
     dx_text_adds(out, ",");
     add_string(out, "error", view.last_error[0] ? view.last_error : NULL);
     dx_text_adds(out, ",");
+    add_string(out, "hint", view.hint);
+    dx_text_adds(out, ",");
     add_number(out, "failures_in_row", view.failures_in_row);
     dx_text_adds(out, ",");
     add_number(out, "successes_in_row", view.successes_in_row);

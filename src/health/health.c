@@ -58,6 +58,7 @@ static void remember(struct watched *w, const struct dx_fetch_result *r)
     bool ok = r->status && verdict_expects(&w->pool->config->health, r->status);
     w->probed_ms = dx_loop_now_ms(w->health->loop);
     w->last_status = r->status;
+    w->hint = ok ? DX_HINT_NONE : dx_hint_of_probe(r->status);
     if (ok)
         w->last_error[0] = '\0';
     else if (r->status)
@@ -77,14 +78,21 @@ static void on_probed(void *arg, const struct dx_fetch_result *r)
     struct verdict_probe probe = {.ok = w->last_error[0] == '\0', .timed_out = r->timed_out};
     verdict_probed(&w->verdict, pool, &cells, w->probed_ms, probe, around(w).others_up);
     carry_out(w, &before);
+    if (w->hint != DX_HINT_NONE)
+        health_tell_hint(w);
     arm_probe(w, verdict_probe_delay_ms(&w->verdict, pool, dx_random_next(&w->health->random)));
+}
+
+const char *health_host(const struct dx_pool_config *pool)
+{
+    return pool->health.host ? pool->health.host : DEFAULT_HOST;
 }
 
 static void probe_start(struct watched *w)
 {
     const struct dx_health_config *h = &w->pool->config->health;
     struct dx_fetch_request r = {.address = w->server.address,
-                                 .host = h->host ? h->host : DEFAULT_HOST,
+                                 .host = health_host(w->pool->config),
                                  .path = h->path,
                                  .timeout_ms = h->timeout,
                                  .on_done = on_probed,
@@ -290,8 +298,15 @@ bool dx_health_view(const struct dx_health *h, uint32_t server, struct dx_health
                                    .successes_in_row = w->verdict.successes_in_row};
     if (w->probed_ms)
         out->last_probe_ms_ago = dx_loop_now_ms(h->loop) - w->probed_ms;
+    out->hint = w->hint == DX_HINT_NONE ? NULL : dx_hint_row(w->hint)->word;
     memcpy(out->last_error, w->last_error, sizeof out->last_error);
     return true;
+}
+
+void dx_health_hint_every(struct dx_health *h, uint64_t ms)
+{
+    DX_MAGIC_OK(h, HEALTH_MAGIC);
+    h->hint_every_ms = ms;
 }
 
 struct dx_health *dx_health_new(struct dx_loop *l, struct dx_board *b, struct dx_fetcher *f)

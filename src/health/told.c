@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The log lines about servers and pools: once per change, with the reason, and with a hint where Django's own
- * rules are the likely cause. */
+/* The log lines about servers and pools, once per change and with the reason; and the hints of what Django's
+ * own rules make of probes. */
 #include "health/watched.h"
 
 #include <stdio.h>
 
 #define REASON_BYTES 160
-#define HINT_400     "Django answers 400 when health.host is not in ALLOWED_HOSTS"
-#define HINT_30X                                                                                          \
-    "Django redirects plain HTTP when SECURE_SSL_REDIRECT is on: see SECURE_REDIRECT_EXEMPT, or put 301 " \
-    "into health.expect"
 
 static void reason_of(const struct watched *w, char *buf, size_t n)
 {
@@ -21,35 +17,12 @@ static void reason_of(const struct watched *w, char *buf, size_t n)
         (void)snprintf(buf, n, "%s: %s", dx_down_reason_word(w->verdict.why), w->last_error);
 }
 
-/* NULL when there is nothing to say. */
-static const char *hint_of(const struct watched *w)
-{
-    if (w->verdict.why != DX_WHY_PROBE)
-        return NULL;
-    switch (w->last_status) {
-    case 400:
-        return HINT_400;
-    case 301:
-    case 302:
-        return HINT_30X;
-    default:
-        return NULL;
-    }
-}
-
 static void tell_down(const struct watched *w, const char *address)
 {
     char reason[REASON_BYTES];
-    const char *hint = hint_of(w);
     reason_of(w, reason, sizeof reason);
-    struct dx_kv kv[] = {DX_KS("pool", w->pool->config->name),
-                         DX_KS("server", w->server.name),
-                         DX_KS("address", address),
-                         DX_KS("reason", reason),
-                         DX_KI("failures", w->verdict.failures_in_row),
-                         hint ? DX_KS("hint", hint) : DX_LOG_END,
-                         DX_LOG_END};
-    dx_log_write(DX_LOG_WARN, "server_down", kv);
+    dx_log(DX_LOG_WARN, "server_down", DX_KS("pool", w->pool->config->name), DX_KS("server", w->server.name),
+           DX_KS("address", address), DX_KS("reason", reason), DX_KI("failures", w->verdict.failures_in_row));
 }
 
 void health_tell_server(const struct watched *w)
@@ -79,4 +52,19 @@ void health_tell_pool(struct watched_pool *pool)
         dx_log(DX_LOG_ERROR, "pool_down", DX_KS("pool", pool->config->name), DX_KI("servers", pool->n));
     else
         dx_log(DX_LOG_INFO, "pool_up", DX_KS("pool", pool->config->name), DX_KI("usable", usable));
+}
+
+void health_tell_hint(struct watched *w)
+{
+    const struct dx_pool_config *pool = w->pool->config;
+    const struct dx_hint_row *row = dx_hint_row(w->hint);
+    struct dx_health *h = w->health;
+    uint64_t times;
+
+    if (!dx_hint_due(&w->pool->gates[w->hint], dx_loop_now_ms(h->loop), h->hint_every_ms, &times))
+        return;
+    dx_log(row->level, "hint", DX_KS("what", row->word), DX_KS("pool", pool->name),
+           DX_KS("host", health_host(pool)), DX_KS("path", pool->health.path),
+           DX_KI("status", w->last_status), DX_KS("server", w->server.name), DX_KI("times", times),
+           DX_KS("seen", row->seen), DX_KS("change", row->change));
 }

@@ -5,6 +5,7 @@
 
 #include "diplex/base/hash.h"
 #include "diplex/health.h"
+#include "diplex/hint.h"
 #include "health/verdict.h"
 
 struct watched_pool;
@@ -18,6 +19,7 @@ struct watched {
     struct dx_fetch *fetch; /* the probe under way */
     uint64_t probed_ms;     /* 0: never */
     unsigned last_status;   /* of the last probe; 0: no answer */
+    enum dx_hint hint;      /* what it gave away */
     char last_error[sizeof(((struct dx_health_view *)0)->last_error)];
 };
 
@@ -26,6 +28,7 @@ struct watched_pool {
     const struct dx_pool_config *config;
     bool told_down;
     bool ever_usable;
+    struct dx_hint_gate gates[DX_HINT_COUNT];
     size_t n;
     struct watched *servers[DX_BOARD_POOL_SERVERS];
 };
@@ -36,14 +39,20 @@ struct dx_health {
     struct dx_board *board;
     struct dx_fetcher *fetcher;
     struct dx_random random;
+    uint64_t hint_every_ms;
     struct watched *watched[DX_BOARD_SERVERS]; /* by place */
     struct watched_pool *pools[DX_BOARD_POOLS];
     struct dx_board_server list[DX_BOARD_POOL_SERVERS]; /* read into while a pool is put in order */
 };
 
+/* The Host that probes send. */
+const char *health_host(const struct dx_pool_config *pool);
+
 /* The server is UP or DOWN since now. */
 void health_tell_server(const struct watched *w);
 /* Tells when the pool's last usable server went or its first came back. */
 void health_tell_pool(struct watched_pool *pool);
+/* Tells w->hint, unless its pool has been told of it lately. */
+void health_tell_hint(struct watched *w);
 
 #endif

@@ -24,7 +24,7 @@ static bool refuse(struct dx_http_error *err, const char *reason)
     return false;
 }
 
-static bool is_stream_type(struct dx_slice content_type)
+bool dx_http_is_stream_type(struct dx_slice content_type)
 {
     static const struct dx_slice types[] = {
         {"text/event-stream", 17},  {"application/jsonl", 17},    {"application/x-ndjson", 20},
@@ -128,6 +128,6 @@ bool dx_http_response_meaning(struct dx_response *r, enum dx_method request, str
     r->keep_alive = !found.connection.close && (r->minor > 0 || found.connection.keep_alive) &&
                     r->framing != DX_FRAMING_CLOSE;
     r->upgrade = r->status == 101 && found.connection.upgrade && found.upgrade;
-    r->stream = found.unbuffered || is_stream_type(found.content_type);
+    r->stream = found.unbuffered || dx_http_is_stream_type(found.content_type);
     return r->status >= 200 && r->status != 204 ? true : drop_length(r, &found, err);
 }

@@ -413,6 +413,7 @@ static enum state head_arrived(struct exchange *x)
     exchange_settle_fields(x, &x->response.fields);
     x->status = x->response.status;
     x->first_byte_us = dx_loop_now_us(x->proxy->loop);
+    hints_answer(x);
     dx_connection_answered(x->connection, x->status);
     /* An answer before the request's end. A client that still waits for "Continue" may never send the body,
      * and then nobody could say where its next request begins. */

@@ -52,6 +52,7 @@ struct dx_proxy {
     struct dx_upstream *upstream;
     struct view *view;
     struct dx_journal *access;
+    struct dx_proxy_hints *hints;
     _Atomic uint64_t *counters;
     struct dx_random random;
     struct dx_slab blocks, bulk, exchanges;
@@ -228,6 +229,22 @@ bool splice_up(struct exchange *x, enum pump *how);
 bool splice_down(struct exchange *x, enum pump *how);
 bool splice_spool(struct exchange *x, enum pump *how); /* into the spool's file, once its memory is full */
 void splice_drop(struct exchange *x);                  /* what is on its way is lost */
+
+/* --- hints.c: mistakes of configuration that give themselves away --- */
+void hints_see_answer(struct exchange *x);
+void hints_see_end(struct exchange *x);
+/* A server's final head is here. */
+static inline void hints_answer(struct exchange *x)
+{
+    if (DX_UNLIKELY(x->response.status >= 300 || x->response.stream || x->request.websocket))
+        hints_see_answer(x);
+}
+/* The exchange has ended, by diplex's own answer or otherwise. */
+static inline void hints_end(struct exchange *x)
+{
+    if (DX_UNLIKELY(x->outcome != OUTCOME_OK || x->request.framing == DX_FRAMING_CHUNKED))
+        hints_see_end(x);
+}
 
 /* --- access.c --- */
 void access_write(struct exchange *x);

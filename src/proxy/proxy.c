@@ -64,6 +64,7 @@ struct dx_proxy *dx_proxy_new(const struct dx_proxy_setup *s)
     p->board = s->board;
     p->worker = s->worker;
     p->access = s->access;
+    p->hints = s->hints;
     p->counters = dx_board_counters(s->board, s->worker);
     p->random.state = dx_clock_wall_us() ^ ((uint64_t)getpid() << 32) ^ ((uint64_t)s->worker << 56);
     dx_list_init(&p->clients);

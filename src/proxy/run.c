@@ -361,6 +361,7 @@ void exchange_account(struct exchange *x)
     proxy_count(p, DX_COUNTER_BYTES_IN, (int64_t)x->body_in);
     proxy_count(p, DX_COUNTER_BYTES_OUT, (int64_t)x->body_out);
     access_write(x);
+    hints_end(x);
 }
 
 /* --- the tables as text --- */

@@ -46,6 +46,7 @@ static bool watch(struct control *c, struct watched *w, uint64_t interval_ms, st
 
 bool pools_watch(struct control *c, struct plan *p, struct dx_err *err)
 {
+    dx_health_hint_every(c->health, p->config->hints);
     for (unsigned i = 0; i < p->config->pools_n; i++)
         if (!watch(c, &p->pools[i], p->config->resolve, err))
             return false;

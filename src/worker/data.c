@@ -35,6 +35,7 @@ struct data {
     struct dx_timer deadline;
     struct dx_board *board;
     struct dx_journal *access;
+    struct dx_proxy_hints *hints;
     struct sockets sockets[SOCKETS_MAX];
     struct worker *workers[DX_BOARD_WORKERS];
     unsigned workers_n;
@@ -128,9 +129,16 @@ static bool start_workers(struct data *d, const struct dx_config *c, struct dx_e
     d->access = dx_journal_new(STDOUT_FILENO, BATCH_BYTES, ACCESS_FLUSH_MS);
     if (d->access == NULL)
         return dx_err_sys(err, "cannot start the access log");
+    d->hints = dx_proxy_hints_new();
+    if (d->hints == NULL)
+        return dx_err_set(err, "out of memory");
     for (unsigned i = 0; i < d->workers_n; i++) {
-        struct worker_setup setup = {
-            .index = i, .board = d->board, .news_fd = d->news, .report_fd = d->report, .access = d->access};
+        struct worker_setup setup = {.index = i,
+                                     .board = d->board,
+                                     .news_fd = d->news,
+                                     .report_fd = d->report,
+                                     .access = d->access,
+                                     .hints = d->hints};
         d->workers[i] = worker_new(&setup);
         if (d->workers[i] == NULL || !worker_start(d->workers[i]))
             return dx_err_sys(err, "cannot start worker %u", i);
@@ -396,6 +404,7 @@ static void fini(struct data *d)
     for (unsigned i = 0; i < SOCKETS_MAX; i++)
         close_sockets(&d->sockets[i]);
     dx_journal_free(&d->access);
+    dx_proxy_hints_free(&d->hints);
     dx_board_free(&d->board);
     dx_loop_free(&d->loop);
     dx_fd_close(&d->news);

@@ -64,6 +64,7 @@ struct worker_setup {
     struct dx_board *board;
     int news_fd, report_fd;
     struct dx_journal *access;
+    struct dx_proxy_hints *hints;
 };
 
 /* Made on the main thread; runs nothing until worker_start. */

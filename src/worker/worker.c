@@ -240,7 +240,8 @@ struct worker *worker_new(const struct worker_setup *s)
                                        .board = s->board,
                                        .worker = s->index,
                                        .news_fd = s->news_fd,
-                                       .access = s->access};
+                                       .access = s->access,
+                                       .hints = s->hints};
         w->proxy = dx_proxy_new(&setup);
     }
     w->counters = dx_board_counters(s->board, s->index);

@@ -209,21 +209,49 @@ START_TEST(a_server_comes_up_goes_down_and_comes_back)
     ck_becomes(list[0].id, DX_SERVER_UP);
     ck_assert_uint_eq(logged("server_up"), 2);
     ck_assert_uint_eq(logged("pool_up pool=sync"), 1);
-    ck_assert_uint_eq(logged("hint="), 0);
+    ck_assert_uint_eq(logged(" hint "), 0);
 }
 END_TEST
 
 START_TEST(django_gets_its_hints)
 {
+    struct dx_health_view view;
     put_on_board(2);
     atomic_store(&one.status, 400);
     atomic_store(&two.status, 301);
+    dx_health_hint_every(health, 60000);
     dx_health_watch_pool(health, pool, &config);
     ck_becomes(list[0].id, DX_SERVER_DOWN);
     ck_becomes(list[1].id, DX_SERVER_DOWN);
-    ck_assert_uint_eq(logged("hint=\"Django answers 400 when health.host is not in ALLOWED_HOSTS\""), 1);
-    ck_assert_uint_eq(logged("SECURE_SSL_REDIRECT"), 1);
     ck_assert_uint_eq(logged("pool_down"), 1);
+    ck_assert_uint_eq(logged("hint what=probe_host pool=sync host=localhost path=/healthz/ status=400"), 1);
+    ck_assert_uint_eq(logged("ALLOWED_HOSTS in Django's settings, or set health.host"), 1);
+    ck_assert_uint_eq(logged("hint what=probe_redirect"), 1);
+    ck_assert_uint_eq(logged("SECURE_REDIRECT_EXEMPT"), 1);
+    ck_assert(dx_health_view(health, list[0].id, &view));
+    ck_assert_str_eq(view.hint, "probe_host");
+    atomic_store(&one.status, 200);
+    ck_becomes(list[0].id, DX_SERVER_UP);
+    ck_assert(dx_health_view(health, list[0].id, &view));
+    ck_assert_ptr_null(view.hint);
+}
+END_TEST
+
+START_TEST(hints_are_repeated_after_their_time_only)
+{
+    put_on_board(1);
+    atomic_store(&one.status, 400);
+    dx_health_hint_every(health, 400);
+    dx_health_watch_pool(health, pool, &config);
+    ck_becomes(list[0].id, DX_SERVER_DOWN);
+    ck_assert_uint_eq(logged("hint what=probe_host"), 1);
+    pass_ms(900);
+    unsigned said = logged("hint what=probe_host");
+    ck_assert_uint_ge(said, 2);
+    ck_assert_uint_le(said, 4);
+    dx_health_hint_every(health, 0);
+    pass_ms(450);
+    ck_assert_uint_eq(logged("hint what=probe_host"), said);
 }
 END_TEST
 
@@ -382,6 +410,7 @@ int main(void)
     tcase_set_timeout(c, 30);
     tcase_add_test(c, a_server_comes_up_goes_down_and_comes_back);
     tcase_add_test(c, django_gets_its_hints);
+    tcase_add_test(c, hints_are_repeated_after_their_time_only);
     tcase_add_test(c, no_answer_is_named);
     tcase_add_test(c, without_checks_up_at_once);
     tcase_add_test(c, workers_take_a_failing_server_out_for_a_while);
