@@ -19,6 +19,7 @@ cd -- "$DX_ROOT"
 DX_BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libevent-dev libcurl4-openssl-dev libyaml-dev)
 DX_TEST_PACKAGES=(check)
 DX_TOOL_PACKAGES=(nghttp2-client strace valgrind wrk) # that tests of the real program use, and are skipped without
+DX_BROWSER_PACKAGE=chromium-headless-shell # 100 MB, for one test file: .ci/run installs it, others may
 DX_PYTHON_PACKAGES=(python3 python3-venv)
 
 # What the preset fuzz needs: the compiler's run-time library is a package of its own on Debian, named by version.
@@ -69,6 +70,7 @@ dx_have() {
     libevent-dev) pkg-config --exists libevent_core libevent_extra 2>/dev/null ;;
     libcurl4-openssl-dev) pkg-config --exists libcurl 2>/dev/null ;;
     libyaml-dev) pkg-config --exists yaml-0.1 2>/dev/null ;;
+    chromium-headless-shell) command -v chromium-headless-shell chromium google-chrome >/dev/null ;;
     nghttp2-client) command -v h2load >/dev/null ;;
     check) pkg-config --exists check 2>/dev/null ;;
     python3) command -v python3 >/dev/null ;;
@@ -96,6 +98,11 @@ dx_need() {
     for package in "${missing[@]}"; do
         dx_have "$package" || dx_die "$package was installed but does not work"
     done
+}
+
+# The same for what can be done without and not every distribution has: a failure is said, no more.
+dx_want() {
+    (dx_need "$@") || dx_say "goes on without $*"
 }
 
 dx_apt_install() {

@@ -60,8 +60,8 @@ class EventsController(SSEController[MsgspecSerializer]):
     streaming_response_cls = streams.CountedResponse
 
     async def get(self, parsed_query: Query[StreamQuery]) -> AsyncIterator[SSEvent[Tick]]:
-        ticks = streams.Ticks(parsed_query)
-        return ticks.each(lambda tick: SSEvent(tick, event='tick', id=tick.number))
+        ticks, retry = streams.Ticks(parsed_query), parsed_query.retry or None
+        return ticks.each(lambda tick: SSEvent(tick, event='tick', id=tick.number, retry=retry))
 
 
 class LinesController(JsonLinesController[MsgspecSerializer]):

@@ -52,11 +52,15 @@ class Health(msgspec.Struct):
 
 
 class StreamQuery(msgspec.Struct):
-    """How many events a stream sends (0 means: until the client leaves) and the pause between them."""
+    """How many events a stream sends (0 means: until the client leaves) and the pause between them.
+
+    `retry` is how long a browser is told to wait before it comes back (0 means: nothing is said of it).
+    """
 
     count: int = 10
     interval: int = 1000
     start: int = 0
+    retry: int = 0
 
 
 class Tick(msgspec.Struct):
