@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# diplex alone: built in the first stage, and in the second one program, its three libraries and its file. libcurl is
+# diplex alone: built in the first stage, and in the second one program, its four libraries and its file. libcurl is
 # loaded at run time, so `ldd` does not show it; health checks and `diplex healthcheck` need it. It runs as an ordinary
 # user, whichever, and writes only below /tmp: the admin socket, and bodies too large for memory.
 #     docker build -t diplex .
@@ -11,7 +11,7 @@ ARG BASE=debian:bookworm-slim
 FROM ${BASE} AS build
 RUN apt-get update -qq \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-        gcc libc6-dev cmake ninja-build pkg-config libevent-dev libcurl4-openssl-dev libyaml-dev
+        gcc libc6-dev cmake ninja-build pkg-config libevent-dev libc-ares-dev libcurl4-openssl-dev libyaml-dev
 WORKDIR /diplex
 COPY CMakeLists.txt CMakePresets.json LICENSE ./
 COPY config config
@@ -24,7 +24,7 @@ RUN cmake --preset release -DCMAKE_INSTALL_PREFIX=/usr \
 FROM ${BASE}
 RUN apt-get update -qq \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-        libevent-core-2.1-7 libevent-extra-2.1-7 libcurl4 libyaml-0-2 \
+        libevent-core-2.1-7 libevent-extra-2.1-7 libc-ares2 libcurl4 libyaml-0-2 \
     && apt-get clean && rm -rf /var/lib/apt/lists/* \
     && useradd --system --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin diplex
 COPY --from=build /out/usr/bin/diplex /usr/bin/diplex

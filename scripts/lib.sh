@@ -16,7 +16,8 @@ DX_VENV=$DX_ROOT/build/venv
 DX_JOBS=${DX_JOBS:-$(nproc 2>/dev/null || echo 2)}
 cd -- "$DX_ROOT"
 
-DX_BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libevent-dev libcurl4-openssl-dev libyaml-dev)
+DX_BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libevent-dev libc-ares-dev
+    libcurl4-openssl-dev libyaml-dev)
 DX_TEST_PACKAGES=(check)
 DX_TOOL_PACKAGES=(nghttp2-client strace valgrind wrk) # that tests of the real program use, and are skipped without
 DX_BROWSER_PACKAGE=chromium-headless-shell # 100 MB, for one test file: .ci/run installs it, others may
@@ -68,6 +69,7 @@ dx_have() {
     pkg-config) command -v pkg-config >/dev/null ;;
     libc6-dev) printf '#include <stdlib.h>\n' | cc -E -x c - >/dev/null 2>&1 ;;
     libevent-dev) pkg-config --exists libevent_core libevent_extra 2>/dev/null ;;
+    libc-ares-dev) pkg-config --exists libcares 2>/dev/null ;;
     libcurl4-openssl-dev) pkg-config --exists libcurl 2>/dev/null ;;
     libyaml-dev) pkg-config --exists yaml-0.1 2>/dev/null ;;
     chromium-headless-shell) command -v chromium-headless-shell chromium google-chrome >/dev/null ;;

@@ -17,7 +17,7 @@ struct dx_resolver;
  * itself writes. */
 struct dx_resolver *dx_resolver_new(struct dx_loop *l, struct dx_board *b,
                                     void (*on_change)(void *arg, uint32_t board_pool), void *arg) DX_CHECKED;
-/* Not from on_change. Lookups under way are cancelled, for which the loop is turned without waiting. */
+/* Not from on_change. Lookups under way are cancelled. */
 void dx_resolver_free(struct dx_resolver **r);
 
 /* Puts the pool's servers on the board: known addresses at once (before this returns), names as soon as they

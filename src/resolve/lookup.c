@@ -1,132 +1,200 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * evdns answers when it likes: at once from inside the call for a name in the hosts file, later from the
- * loop, and after a cancel once more. So a lookup belongs to evdns until its callback came, and is told from
- * a task of ours, unless its owner has gone.
+ * A lookup asks two questions at a time, A and AAAA, for one name after the other of those the search domains
+ * make. Answers may come from inside the asking, so all they do is to be noted; a task takes the next step.
+ *
+ *   hosts file -- knows it ----------------------------------------------------+
+ *       |                                                                      v
+ *       +--> ask A and AAAA --> both answered, or one found and the other late: found? --> tell
+ *                 ^                                                            |
+ *                 +------- the next name of the search list <------------------+ none left: tell
+ *
+ * A lookup that was told or cancelled stays until the channel has answered its last question.
  */
 #include "resolve/lookup.h"
 
-#include <event2/dns.h>
-#include <event2/event.h>
-#include <event2/util.h>
-#include <netdb.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
-#include "diplex/base/log.h"
+#include "resolve/channel.h"
 
-#define LOOKUPS_MAGIC    0x100c0001u
-#define LETTING_GO_TURNS 16
-#define RESOLV_PARTS     (DNS_OPTION_SEARCH | DNS_OPTION_NAMESERVERS | DNS_OPTION_MISC)
-
-struct stamp {
-    struct timespec changed;
-    ino_t inode;
-    off_t bytes;
-};
+#define LOOKUPS_MAGIC 0x100c0001u
+#define LATE_MS       1000u /* how long the addresses of one family wait for the other */
+#define QUESTIONS     2u
 
 struct lookups {
     uint32_t magic;
     struct dx_loop *loop;
-    struct evdns_base *dns;
-    const char *resolv_conf, *hosts;
-    struct stamp resolv_stamp, hosts_stamp;
+    struct channel *channel;
+    const char *hosts;
     struct dx_link running; /* struct lookup, those without owner too */
+};
+
+/* What one of the two questions has come to. */
+struct asked {
+    struct question question;
+    struct lookup *lookup;
+    bool pending, failed;
 };
 
 struct lookup {
     struct dx_link link;
     struct dx_task task;
+    struct dx_timer late;
     struct lookups *lookups;
-    struct evdns_getaddrinfo_request *request; /* NULL once evdns called back */
-    bool answered;
-    bool is_localhost;
+    char *host;
     uint16_t port;
-    void (*on_done)(void *arg, const struct lookup_result *r); /* NULL: cancelled */
+    struct asked asked[QUESTIONS];
+    unsigned candidate; /* which name of the search list is asked for */
+    bool again;         /* from the beginning: resolv.conf has changed meanwhile */
+    bool is_late;
+    const char *failed_why; /* of any name so far: then nobody can say that there is no such name */
+    const char *none_why;
+    void (*on_done)(void *arg, const struct lookup_result *r); /* NULL: told or cancelled */
     void *arg;
     struct lookup_result result;
 };
 
-/* --- the machine's files --- */
-
-static struct stamp stamp_of(const char *path)
-{
-    struct stat st;
-    struct stamp none = {0};
-    if (stat(path, &st) != 0)
-        return none;
-    return (struct stamp){.changed = st.st_mtim, .inode = st.st_ino, .bytes = st.st_size};
-}
-
-static bool stamp_moves(struct stamp *kept, const char *path)
-{
-    struct stamp now = stamp_of(path);
-    bool same = now.inode == kept->inode && now.bytes == kept->bytes &&
-                now.changed.tv_sec == kept->changed.tv_sec && now.changed.tv_nsec == kept->changed.tv_nsec;
-    *kept = now;
-    return !same;
-}
-
-/* A failure leaves evdns with its defaults (a name server on this machine, localhost): no reason not to
- * start. */
-static void files_read(struct lookups *l)
-{
-    static const char *const options[][2] = {
-        {"timeout:", "2"},
-        {"attempts:", "2"},
-        {"getaddrinfo-allow-skew:", "1"},
-        {"randomize-case:", "0"}, /* name servers of container networks compare names as they come */
-    };
-    for (size_t i = 0; i < DX_COUNT(options); i++)
-        (void)evdns_base_set_option(l->dns, options[i][0], options[i][1]);
-    (void)evdns_base_load_hosts(l->dns, l->hosts);
-    if (evdns_base_resolv_conf_parse(l->dns, RESOLV_PARTS, l->resolv_conf) != 0)
-        dx_log(DX_LOG_DEBUG, "resolv_conf_defaults", DX_KS("file", l->resolv_conf));
-}
-
-static void files_follow(struct lookups *l)
-{
-    bool resolv = stamp_moves(&l->resolv_stamp, l->resolv_conf),
-         hosts = stamp_moves(&l->hosts_stamp, l->hosts);
-    if (!resolv && !hosts)
-        return;
-    (void)evdns_base_clear_nameservers_and_suspend(l->dns);
-    evdns_base_search_clear(l->dns);
-    evdns_base_clear_host_addresses(l->dns);
-    files_read(l);
-    (void)evdns_base_resume(l->dns);
-}
-
-/* --- one lookup --- */
-
-static void lookup_free(struct lookup *x)
-{
-    dx_task_cancel(&x->task);
-    dx_list_remove(&x->link);
-    free(x);
-}
-
-static void address_add(struct lookup_result *r, const struct dx_address *a)
+void lookup_result_add(struct lookup_result *r, const struct dx_address *a)
 {
     for (size_t i = 0; i < r->n; i++) {
         if (dx_address_eq(&r->addresses[i], a))
             return;
     }
+    r->cut |= r->n == LOOKUP_ADDRESSES;
     if (r->n < LOOKUP_ADDRESSES)
         r->addresses[r->n++] = *a;
 }
 
-static void take_addresses(struct lookup *x, const struct evutil_addrinfo *list)
+static bool is_pending(const struct lookup *x) { return x->asked[0].pending || x->asked[1].pending; }
+
+static void lookup_free(struct lookup *x)
 {
-    for (const struct evutil_addrinfo *at = list; at; at = at->ai_next) {
-        struct dx_address a = {.len = at->ai_addrlen};
-        bool known = at->ai_family == AF_INET || at->ai_family == AF_INET6;
-        if (!known || a.len == 0 || a.len > sizeof a.u)
-            continue;
-        memcpy(&a.u, at->ai_addr, a.len);
-        dx_address_set_port(&a, x->port);
-        address_add(&x->result, &a);
+    dx_task_cancel(&x->task);
+    dx_timer_clear(&x->late);
+    dx_list_remove(&x->link);
+    free(x->host);
+    free(x);
+}
+
+/* --- questions and answers --- */
+
+static void note_none(struct lookup *x, enum answer how, struct asked *a, const char *why)
+{
+    switch (how) {
+    case ANSWER_FOUND:
+        break;
+    case ANSWER_NO_NAME:
+        if (!x->none_why)
+            x->none_why = "no such name";
+        break;
+    case ANSWER_NO_ADDRESS:
+        x->none_why = "no address behind the name";
+        break;
+    case ANSWER_FAILED:
+        a->failed = true;
+        x->failed_why = why;
+        break;
+    case ANSWER_ASK_AGAIN:
+        x->again = true;
+        break;
     }
+}
+
+static void on_answer(struct question *q, enum answer how, const char *why,
+                      const struct dx_address *addresses, size_t n)
+{
+    struct asked *a = DX_CONTAINER(q, struct asked, question);
+    struct lookup *x = a->lookup;
+    a->pending = false;
+    if (!x->on_done) {
+        if (!is_pending(x))
+            lookup_free(x);
+        return;
+    }
+    note_none(x, how, a, why);
+    for (size_t i = 0; i < n; i++) {
+        struct dx_address one = addresses[i];
+        dx_address_set_port(&one, x->port);
+        lookup_result_add(&x->result, &one);
+    }
+    dx_loop_again(x->lookups->loop, &x->task);
+}
+
+/* False: the search list has no further name. */
+static bool ask(struct lookup *x)
+{
+    char name[CHANNEL_NAME];
+    if (!channel_candidate(x->lookups->channel, x->host, x->candidate++, name))
+        return false;
+    for (unsigned i = 0; i < QUESTIONS; i++) {
+        x->asked[i].pending = true;
+        x->asked[i].failed = false;
+    }
+    for (unsigned i = 0; i < QUESTIONS; i++)
+        channel_ask(x->lookups->channel, name, &x->asked[i].question);
+    return true;
+}
+
+static void begin(struct lookup *x)
+{
+    x->again = x->is_late = false;
+    dx_timer_clear(&x->late);
+    x->candidate = 0;
+    x->result.n = 0;
+    x->result.cut = false;
+    x->failed_why = x->none_why = NULL;
+    if (!ask(x)) {
+        x->none_why = "too long for a name";
+        dx_loop_again(x->lookups->loop, &x->task);
+    }
+}
+
+/* --- the result --- */
+
+static void judge(struct lookup *x)
+{
+    struct lookup_result *r = &x->result;
+    r->unknown4 = x->asked[0].pending || x->asked[0].failed;
+    r->unknown6 = x->asked[1].pending || x->asked[1].failed;
+    if (r->n > 0) {
+        r->outcome = LOOKUP_FOUND;
+        return;
+    }
+    r->outcome = x->failed_why ? LOOKUP_FAILED : LOOKUP_NO_SUCH_NAME;
+    r->error = x->failed_why ? x->failed_why : x->none_why;
+}
+
+static void tell(struct lookup *x)
+{
+    void (*on_done)(void *, const struct lookup_result *) = x->on_done;
+    judge(x);
+    x->on_done = NULL;
+    dx_timer_clear(&x->late);
+    on_done(x->arg, &x->result);
+    if (!is_pending(x))
+        lookup_free(x);
+}
+
+static void step(struct dx_task *t)
+{
+    struct lookup *x = DX_CONTAINER(t, struct lookup, task);
+    bool found = x->result.n > 0;
+    if (is_pending(x) && !x->is_late) {
+        if (found && !x->late.set)
+            dx_timer_set(x->lookups->loop, &x->late, LATE_MS);
+        return;
+    }
+    if (x->again)
+        begin(x);
+    else if (found || !ask(x))
+        tell(x);
+}
+
+static void on_late(struct dx_timer *t)
+{
+    struct lookup *x = DX_CONTAINER(t, struct lookup, late);
+    x->is_late = true;
+    dx_loop_again(x->lookups->loop, &x->task);
 }
 
 /* RFC 6761 6.3: localhost is this machine, whatever a name server or the lack of one says. */
@@ -135,71 +203,54 @@ static void take_loopback(struct lookup *x)
     struct dx_address a;
     bool ok = dx_address_from_ip(DX_SLICE("127.0.0.1"), x->port, &a);
     DX_ASSERT(ok);
-    address_add(&x->result, &a);
+    lookup_result_add(&x->result, &a);
 }
 
-static void judge(struct lookup *x, int code)
+/* --- the face --- */
+
+static struct lookup *lookup_new(struct lookups *l, const char *host)
 {
-    struct lookup_result *r = &x->result;
-    if (r->n == 0 && x->is_localhost)
-        take_loopback(x);
-    if (r->n > 0) {
-        r->outcome = LOOKUP_FOUND;
-        return;
+    struct lookup *x = calloc(1, sizeof *x);
+    if (!x)
+        return NULL;
+    dx_list_push_tail(&l->running, &x->link);
+    x->lookups = l;
+    x->task.run = step;
+    x->late.on_due = on_late;
+    for (unsigned i = 0; i < QUESTIONS; i++) {
+        x->asked[i].lookup = x;
+        x->asked[i].question.family = i == 0 ? AF_INET : AF_INET6;
+        x->asked[i].question.on_answer = on_answer;
     }
-    r->outcome = code == EVUTIL_EAI_NONAME ? LOOKUP_NO_SUCH_NAME : LOOKUP_FAILED;
-    r->error = r->outcome == LOOKUP_NO_SUCH_NAME ? "no such name" : "no usable answer from a name server";
-}
-
-static void on_answer(int code, struct evutil_addrinfo *list, void *arg)
-{
-    struct lookup *x = arg;
-    x->request = NULL;
-    x->answered = true;
-    take_addresses(x, list);
-    if (list)
-        evutil_freeaddrinfo(list);
-    if (!x->on_done) {
-        lookup_free(x);
-        return;
-    }
-    judge(x, code);
-    dx_loop_again(x->lookups->loop, &x->task);
-}
-
-static void tell(struct dx_task *t)
-{
-    struct lookup *x = DX_CONTAINER(t, struct lookup, task);
-    void (*on_done)(void *, const struct lookup_result *) = x->on_done;
-    dx_list_remove(&x->link);
-    on_done(x->arg, &x->result);
-    free(x);
+    x->host = dx_slice_dup(dx_slice_str(host));
+    if (x->host)
+        return x;
+    lookup_free(x);
+    return NULL;
 }
 
 struct lookup *lookup_start(struct lookups *l, const char *host, uint16_t port,
                             void (*on_done)(void *arg, const struct lookup_result *r), void *arg)
 {
     DX_MAGIC_OK(l, LOOKUPS_MAGIC);
-    struct evutil_addrinfo hints = {
-        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
-    struct lookup *x = calloc(1, sizeof *x);
+    struct lookup *x = lookup_new(l, host);
     if (!x)
         return NULL;
-    files_follow(l);
-    x->lookups = l;
     x->port = port;
-    x->is_localhost = dx_slice_eq_nocase(dx_slice_str(host), DX_SLICE("localhost"));
     x->on_done = on_done;
     x->arg = arg;
-    x->task.run = tell;
-    dx_list_push_tail(&l->running, &x->link);
-    struct evdns_getaddrinfo_request *request = evdns_getaddrinfo(l->dns, host, NULL, &hints, on_answer, x);
-    if (!x->answered)
-        x->request = request;
+    hosts_find(l->hosts, host, port, &x->result);
+    if (x->result.n == 0 && dx_slice_eq_nocase(dx_slice_str(host), DX_SLICE("localhost")))
+        take_loopback(x);
+    if (x->result.n > 0) {
+        dx_loop_again(l->loop, &x->task);
+        return x;
+    }
+    channel_follow(l->channel);
+    begin(x);
     return x;
 }
 
-/* While evdns holds the lookup it stays, without an owner, until the callback. */
 void lookup_cancel(struct lookup **xp)
 {
     struct lookup *x = *xp;
@@ -207,38 +258,26 @@ void lookup_cancel(struct lookup **xp)
         return;
     *xp = NULL;
     x->on_done = NULL;
-    if (x->answered)
+    dx_task_cancel(&x->task);
+    dx_timer_clear(&x->late);
+    if (!is_pending(x))
         lookup_free(x);
-    else if (x->request)
-        evdns_getaddrinfo_cancel(x->request);
 }
 
 /* --- life --- */
 
-static void on_dns_log(int is_warning, const char *text)
-{
-    dx_log(is_warning ? DX_LOG_WARN : DX_LOG_DEBUG, "dns", DX_KS("text", text));
-}
-
-struct lookups *lookups_new(struct dx_loop *loop, const char *resolv_conf, const char *hosts)
+struct lookups *lookups_new(struct dx_loop *loop, const struct lookup_sources *from)
 {
     struct lookups *l = calloc(1, sizeof *l);
     if (!l)
         return NULL;
     DX_MAGIC_SET(l, LOOKUPS_MAGIC);
     l->loop = loop;
-    l->resolv_conf = resolv_conf;
-    l->hosts = hosts;
+    l->hosts = from->hosts;
     dx_list_init(&l->running);
-    evdns_set_log_fn(on_dns_log);
-    l->dns = evdns_base_new(dx_loop_base(loop), EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-    if (!l->dns) {
+    l->channel = channel_new(loop, from->resolv_conf, from->port);
+    if (!l->channel)
         lookups_free(&l);
-        return NULL;
-    }
-    l->resolv_stamp = stamp_of(resolv_conf);
-    l->hosts_stamp = stamp_of(hosts);
-    files_read(l);
     return l;
 }
 
@@ -253,10 +292,7 @@ void lookups_free(struct lookups **lp)
         struct lookup *x = DX_CONTAINER(link, struct lookup, link);
         lookup_cancel(&x);
     }
-    for (int i = 0; i < LETTING_GO_TURNS && !dx_list_empty(&l->running); i++)
-        (void)event_base_loop(dx_loop_base(l->loop), EVLOOP_NONBLOCK);
-    if (l->dns)
-        evdns_base_free(l->dns, 0);
+    channel_free(&l->channel);
     DX_ASSERT(dx_list_empty(&l->running));
     DX_MAGIC_CLEAR(l);
     free(l);

@@ -24,6 +24,12 @@ static void tell_resolved(const struct name *name)
     dx_text_fini(&all);
 }
 
+/* Of this family the lookup has found out nothing: what is known stays. */
+static bool result_spares(const struct lookup_result *r, const struct dx_address *a)
+{
+    return a->u.sa.sa_family == AF_INET ? r->unknown4 : r->unknown6;
+}
+
 static bool result_has(const struct lookup_result *r, const struct dx_address *a)
 {
     for (size_t i = 0; i < r->n; i++) {
@@ -48,7 +54,7 @@ static bool name_take(struct name *name, const struct lookup_result *r)
 {
     size_t kept = 0, before = name->n;
     for (size_t i = 0; i < before; i++) {
-        if (result_has(r, &name->addresses[i]))
+        if (result_has(r, &name->addresses[i]) || result_spares(r, &name->addresses[i]))
             name->addresses[kept++] = name->addresses[i];
     }
     bool changed = kept != before;
@@ -79,6 +85,8 @@ static void name_failed(struct name *name, const struct lookup_result *r)
            DX_KS("server", name->text), DX_KS("reason", r->error), DX_KI("addresses_kept", name->n));
 }
 
+bool name_is_settled(const struct name *name) { return name->n > 0 && name->gone_in_row == 0; }
+
 void name_answered(struct name *name, const struct lookup_result *r)
 {
     if (r->outcome != LOOKUP_FOUND) {
@@ -86,6 +94,10 @@ void name_answered(struct name *name, const struct lookup_result *r)
         return;
     }
     name->gone_in_row = 0;
+    if (r->cut && !name->told_cut)
+        dx_log(DX_LOG_WARN, "name_cut", DX_KS("pool", name->pool->config->name), DX_KS("server", name->text),
+               DX_KI("addresses_max", LOOKUP_ADDRESSES));
+    name->told_cut = r->cut;
     if (name_take(name, r) || name->told_failing)
         tell_resolved(name);
     name->told_failing = false;
@@ -132,6 +144,7 @@ static void name_inherit(struct name *name, const struct watched_pool *old)
         memcpy(name->addresses, o->addresses, o->n * sizeof o->addresses[0]);
         name->gone_in_row = o->gone_in_row;
         name->told_failing = o->told_failing;
+        name->told_cut = o->told_cut;
         return;
     }
 }

@@ -9,9 +9,7 @@
 #include "resolve/watched.h"
 
 #define RESOLVER_MAGIC 0x4e501001u
-#define RESOLV_CONF    "/etc/resolv.conf"
-#define HOSTS          "/etc/hosts"
-#define HURRY_MS       1000u /* the least time between two lookups, and the wait for a name without address */
+#define HURRY_MS       1000u /* the least time between two lookups when somebody waits for them */
 
 static void pool_write(struct watched_pool *pool)
 {
@@ -24,17 +22,42 @@ static void pool_write(struct watched_pool *pool)
         pool->resolver->on_change(pool->resolver->arg, pool->board_pool);
 }
 
-/* The pool waits its interval, or less while one of its names has no address. */
+/* Names are looked up every interval, and sooner where the answer is waited for: a name has no address or is
+ * said to be gone, or none of the pool's servers is usable. */
+static bool pool_is_waited_for(const struct watched_pool *pool)
+{
+    struct dx_resolver *r = pool->resolver;
+    for (size_t i = 0; i < pool->n; i++) {
+        if (pool->names[i] && !name_is_settled(pool->names[i]))
+            return true;
+    }
+    size_t n = dx_board_pool_read(r->board, pool->board_pool, r->old, NULL);
+    for (size_t i = 0; i < n; i++) {
+        if (dx_board_server_state(r->board, r->old[i].id) != DX_SERVER_DOWN)
+            return false;
+    }
+    return true;
+}
+
+/* How long until the names are to be asked again; 0: now. */
+static uint64_t pool_due_ms(const struct watched_pool *pool)
+{
+    uint64_t wait = pool->interval_ms, ago = dx_loop_now_ms(pool->resolver->loop) - pool->asked_ms;
+    if (wait > HURRY_MS && (pool->hurried || pool_is_waited_for(pool)))
+        wait = HURRY_MS;
+    return wait > ago ? wait - ago : 0;
+}
+
+/* No later than in HURRY_MS: whether the servers are usable changes without a word to us. */
 static void pool_arm(struct watched_pool *pool)
 {
-    uint64_t ms = pool->interval_ms;
-    bool any = false, empty = false;
-    for (size_t i = 0; i < pool->n; i++) {
+    bool any = false;
+    for (size_t i = 0; i < pool->n; i++)
         any |= pool->names[i] != NULL;
-        empty |= pool->names[i] && pool->names[i]->n == 0;
-    }
-    if (any)
-        dx_timer_set(pool->resolver->loop, &pool->timer, empty && ms > HURRY_MS ? HURRY_MS : ms);
+    if (!any)
+        return;
+    uint64_t due = pool_due_ms(pool);
+    dx_timer_set(pool->resolver->loop, &pool->timer, due < HURRY_MS ? due : HURRY_MS);
 }
 
 static void on_looked_up(void *arg, const struct lookup_result *r)
@@ -50,6 +73,7 @@ static void pool_ask(struct watched_pool *pool)
 {
     struct dx_resolver *r = pool->resolver;
     pool->asked_ms = dx_loop_refresh_us(r->loop) / 1000;
+    pool->hurried = false;
     for (size_t i = 0; i < pool->n; i++) {
         struct name *name = pool->names[i];
         if (name && !name->lookup)
@@ -59,7 +83,14 @@ static void pool_ask(struct watched_pool *pool)
     pool_arm(pool);
 }
 
-static void on_time(struct dx_timer *t) { pool_ask(DX_CONTAINER(t, struct watched_pool, timer)); }
+static void on_time(struct dx_timer *t)
+{
+    struct watched_pool *pool = DX_CONTAINER(t, struct watched_pool, timer);
+    if (pool_due_ms(pool) == 0)
+        pool_ask(pool);
+    else
+        pool_arm(pool);
+}
 
 /* --- pools --- */
 
@@ -124,17 +155,17 @@ void dx_resolver_hurry(struct dx_resolver *r, uint32_t board_pool)
     DX_MAGIC_OK(r, RESOLVER_MAGIC);
     DX_ASSERT(board_pool < DX_BOARD_POOLS);
     struct watched_pool *pool = r->pools[board_pool];
-    if (!pool || !pool->timer.set || pool->interval_ms <= HURRY_MS)
+    if (!pool || pool->hurried)
         return;
-    uint64_t ago = dx_loop_now_ms(r->loop) - pool->asked_ms;
-    dx_timer_set(r->loop, &pool->timer, ago >= HURRY_MS ? 0 : HURRY_MS - ago);
+    pool->hurried = true;
+    pool_arm(pool);
 }
 
 /* --- life --- */
 
 struct dx_resolver *resolver_new_with(struct dx_loop *l, struct dx_board *b,
                                       void (*on_change)(void *arg, uint32_t board_pool), void *arg,
-                                      const char *resolv_conf, const char *hosts)
+                                      const struct lookup_sources *from)
 {
     struct dx_resolver *r = calloc(1, sizeof *r);
     if (!r)
@@ -144,7 +175,7 @@ struct dx_resolver *resolver_new_with(struct dx_loop *l, struct dx_board *b,
     r->board = b;
     r->on_change = on_change;
     r->arg = arg;
-    r->lookups = lookups_new(l, resolv_conf, hosts);
+    r->lookups = lookups_new(l, from);
     if (!r->lookups)
         dx_resolver_free(&r);
     return r;
@@ -153,7 +184,8 @@ struct dx_resolver *resolver_new_with(struct dx_loop *l, struct dx_board *b,
 struct dx_resolver *dx_resolver_new(struct dx_loop *l, struct dx_board *b,
                                     void (*on_change)(void *arg, uint32_t board_pool), void *arg)
 {
-    return resolver_new_with(l, b, on_change, arg, RESOLV_CONF, HOSTS);
+    static const struct lookup_sources machine = {.resolv_conf = "/etc/resolv.conf", .hosts = "/etc/hosts"};
+    return resolver_new_with(l, b, on_change, arg, &machine);
 }
 
 void dx_resolver_free(struct dx_resolver **rp)

@@ -15,7 +15,7 @@ struct name {
     const struct dx_server_config *config;
     struct lookup *lookup; /* under way */
     unsigned gone_in_row;
-    bool told_failing;
+    bool told_failing, told_cut;
     size_t n;
     struct dx_address addresses[LOOKUP_ADDRESSES];
 };
@@ -27,6 +27,7 @@ struct watched_pool {
     uint64_t interval_ms, asked_ms;
     struct dx_timer timer;
     bool told_full;
+    bool hurried; /* to be asked as soon as HURRY_MS have passed since it was last */
     size_t n;
     struct name **names; /* as many as config->servers_n; NULL where the address is known */
 };
@@ -52,6 +53,7 @@ enum written list_write(struct dx_resolver *r, uint32_t board_pool, const struct
  * the same name knows now. NULL: out of memory. */
 struct name **names_new(const struct dx_pool_config *config, const struct watched_pool *old) DX_CHECKED;
 void names_free(struct name **names, size_t n);
+bool name_is_settled(const struct name *name); /* it has addresses, and nobody doubts it */
 /* Takes in what a lookup brought, and tells what changed. */
 void name_answered(struct name *name, const struct lookup_result *r);
 

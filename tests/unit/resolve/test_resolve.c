@@ -24,6 +24,7 @@ enum mood { FOUND, NO_SUCH_NAME, SERVER_FAILURE, SILENT };
 
 static struct {
     int fd, stop[2];
+    uint16_t port;
     pthread_t thread;
     atomic_int mood;
     atomic_uint addresses, first, asked;
@@ -73,20 +74,20 @@ static void *answer_on(void *arg)
     }
 }
 
-static uint16_t dns_start(void)
+static void dns_start(void)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t n = sizeof at;
     dns.fd = socket(AF_INET, SOCK_DGRAM, 0);
     ck_assert_int_eq(bind(dns.fd, (struct sockaddr *)&at, n), 0);
     ck_assert_int_eq(getsockname(dns.fd, (struct sockaddr *)&at, &n), 0);
+    dns.port = ntohs(at.sin_port);
     ck_assert_int_eq(pipe(dns.stop), 0);
     atomic_store(&dns.mood, FOUND);
     atomic_store(&dns.addresses, 1);
     atomic_store(&dns.first, 1);
     atomic_store(&dns.asked, 0);
     ck_assert_int_eq(pthread_create(&dns.thread, NULL, answer_on, NULL), 0);
-    return ntohs(at.sin_port);
 }
 
 static void dns_stop(void)
@@ -104,6 +105,7 @@ static struct dx_err err;
 static struct dx_loop *loop;
 static struct dx_board *board;
 static struct dx_resolver *resolver;
+static struct lookup_sources sources;
 static uint32_t pool;
 static unsigned changes;
 static char dir[64], hosts_path[96], resolv_path[96];
@@ -144,13 +146,13 @@ static void on_change(void *arg, uint32_t board_pool)
 
 static void resolver_start(const char *resolv, const char *hosts)
 {
-    resolver = resolver_new_with(loop, board, on_change, &changes, resolv, hosts);
+    sources = (struct lookup_sources){.resolv_conf = resolv, .hosts = hosts, .port = dns.port};
+    resolver = resolver_new_with(loop, board, on_change, &changes, &sources);
     ck_assert_ptr_nonnull(resolver);
 }
 
 static void setup(void)
 {
-    char text[96];
     changes = 0;
     log_n = 0;
     log_text[0] = '\0';
@@ -159,8 +161,8 @@ static void setup(void)
     ck_assert_ptr_nonnull(mkdtemp(dir));
     (void)snprintf(hosts_path, sizeof hosts_path, "%s/hosts", dir);
     (void)snprintf(resolv_path, sizeof resolv_path, "%s/resolv.conf", dir);
-    (void)snprintf(text, sizeof text, "nameserver 127.0.0.1:%u\n", dns_start());
-    file_write(resolv_path, text);
+    dns_start();
+    file_write(resolv_path, "nameserver 127.0.0.1\n");
     file_write(hosts_path, "127.0.0.1 localhost\n10.9.9.9 known known.example\n");
     loop = dx_loop_new();
     ck_assert_ptr_nonnull(loop);
