@@ -79,6 +79,9 @@ void dx_board_server_set(struct dx_board *b, uint32_t id, enum dx_server_state s
                          enum dx_down_reason why);                                 /* control */
 enum dx_server_state dx_board_server_state(const struct dx_board *b, uint32_t id); /* one load */
 enum dx_down_reason dx_board_server_why(const struct dx_board *b, uint32_t id);
+/* When it came up among others that were working (monotonic), for slow start; 0: it began together with them. */
+void dx_board_server_set_risen(struct dx_board *b, uint32_t id, uint64_t at_ms); /* control */
+uint64_t dx_board_server_risen_ms(const struct dx_board *b, uint32_t id);
 
 /* --- what a worker knows of a server: written by that worker only, read by control and by other workers ---
  */

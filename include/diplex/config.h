@@ -30,6 +30,8 @@ struct dx_server_config {
     bool backup;
 };
 
+enum dx_sticky { DX_STICKY_OFF, DX_STICKY_COOKIE, DX_STICKY_CLIENT_IP, DX_STICKY_HEADER };
+
 struct dx_status_range { unsigned from, to; };
 #define DX_EXPECT_MAX 8
 
@@ -48,6 +50,8 @@ struct dx_pool_config {
     enum dx_balance balance;
     struct dx_server_config *servers;
     unsigned servers_n;
+    uint64_t slow_start; /* 0: none */
+    struct { enum dx_sticky by; const char *cookie, *header, *secret; } sticky; /* the name that `by` asks for is set, the other is NULL; secret may be NULL */
     struct dx_health_config health;
     struct { uint64_t idle; unsigned max; } keepalive; /* connections to servers: idle time by kind, idle connections per worker and server; max 0: never kept */
     struct { unsigned failures, max; uint64_t within, lasts; } eject;  /* passive marking: `eject: {failures, within, for, max}`; failures 0: off; max in percent */

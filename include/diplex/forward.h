@@ -44,6 +44,7 @@ struct dx_forward_response {
     bool keep_alive;         /* the client's connection stays open */
     bool upgrade;            /* 101: Connection: upgrade and the server's Upgrade pass */
     struct dx_slice date;    /* added when the server sent none (RFC 9110 6.6.1) */
+    struct dx_slice set_cookie; /* one more, of ours; empty: none */
 };
 
 /* The whole head for the client (a 1xx head too: then no framing, no Connection, except 101). The status line is HTTP/1.1 whatever

@@ -33,8 +33,9 @@ uint32_t dx_pool_epoch(const struct dx_pool *p);
 /* --- choosing --- */
 
 /* A server that may take a request now: up (or, when none is, starting, or else ejected), primaries before backups, not tried yet. NULL: there is none. */
-struct dx_server *dx_pool_pick(struct dx_pool *p, const struct dx_tried *tried);
+struct dx_server *dx_pool_pick(struct dx_pool *p, const struct dx_tried *tried, const struct dx_wish *wish);
 uint32_t dx_server_id(const struct dx_server *s);
+uint64_t dx_server_mark(const struct dx_server *s); /* of a sticky pool's server: see dx_roster_server */
 const char *dx_server_name(const struct dx_server *s);
 const struct dx_address *dx_server_address(const struct dx_server *s);
 

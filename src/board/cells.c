@@ -28,6 +28,20 @@ enum dx_down_reason dx_board_server_why(const struct dx_board *b, uint32_t id)
     return why > DX_WHY_NAME_GONE ? DX_WHY_NONE : (enum dx_down_reason)why;
 }
 
+void dx_board_server_set_risen(struct dx_board *b, uint32_t id, uint64_t at_ms)
+{
+    DX_MAGIC_OK(b, BOARD_MAGIC);
+    DX_ASSERT(id < DX_BOARD_SERVERS);
+    atomic_store_explicit(&b->shared->risen_ms[id], at_ms, memory_order_relaxed);
+}
+
+uint64_t dx_board_server_risen_ms(const struct dx_board *b, uint32_t id)
+{
+    DX_MAGIC_OK(b, BOARD_MAGIC);
+    DX_ASSERT(id < DX_BOARD_SERVERS);
+    return atomic_load_explicit(&b->shared->risen_ms[id], memory_order_relaxed);
+}
+
 const char *dx_down_reason_word(enum dx_down_reason why)
 {
     switch (why) {

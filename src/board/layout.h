@@ -40,6 +40,7 @@ struct shared {
     _Alignas(64) struct head head;
     _Alignas(64) struct pool pools[DX_BOARD_POOLS];
     _Alignas(64) _Atomic uint32_t server_words[DX_BOARD_SERVERS]; /* state, and why shifted by WHY_SHIFT */
+    _Atomic uint64_t risen_ms[DX_BOARD_SERVERS];
 };
 
 #define WHY_SHIFT 8

@@ -222,6 +222,7 @@ static uint32_t place_take(struct dx_board *b, uint32_t pool, const struct dx_ad
     if (id >= b->own->places_top)
         b->own->places_top = id + 1;
     dx_board_server_set(b, id, DX_SERVER_STARTING, DX_WHY_NONE);
+    dx_board_server_set_risen(b, id, 0);
     return id;
 }
 

@@ -124,6 +124,8 @@ static void read_pool(struct dx_config_reader *r, struct dx_pair p, struct dx_co
                             "and 'servers'",
                             DX_SLICE_ARGS(text), DX_SLICE_ARGS(text), DX_SLICE_ARGS(text));
     }
+    if (p.value->kind == DX_NODE_MAP)
+        dx_config_sticky_finish(r, p.value, &e->pool);
     r->lines = NULL;
 }
 

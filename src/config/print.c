@@ -179,6 +179,9 @@ static void put_value(struct printer *p, const struct dx_config_setting *s, cons
     case TYPE_SERVER_ADDRESS:
         text = ((const struct dx_server_config *)base)->text;
         break;
+    case TYPE_SECRET:
+        text = "(not shown)";
+        break;
     default: /* a text of its own */
         memcpy(&text, place, sizeof text);
     }
@@ -298,6 +301,8 @@ static void print_health(struct printer *p, const struct dx_pool_config *pool, c
 /* Not everything is printed: what the name of a pool says already, and what has no meaning here. */
 static bool is_hidden(const struct dx_config_setting *s, const void *base)
 {
+    if (s->type == TYPE_TOKEN || s->type == TYPE_SECRET)
+        return *(const char *const *)((const char *)base + s->place) == NULL;
     if (s->type == TYPE_MODE)
         return !dx_address_is_unix(&((const struct dx_listen_config *)base)->address);
     bool said = s->scope == SCOPE_POOL && (s->type == TYPE_SERVERS || !strcmp(s->key, "kind"));

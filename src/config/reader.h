@@ -165,6 +165,9 @@ void dx_config_read_pools(struct dx_config_reader *r);
 /* The pool that a route's text names, made on the way where it is a URL; NULL with a fault. */
 struct dx_config_pool_entry *dx_config_pool_named(struct dx_config_reader *r, const struct dx_node *at,
                                                   struct dx_slice name);
+/* What `sticky` leaves unsaid; `value` is the pool's mapping. */
+void dx_config_sticky_finish(struct dx_config_reader *r, const struct dx_node *value,
+                             struct dx_pool_config *pool);
 bool dx_config_pools_finish(struct dx_config_reader *r) DX_CHECKED;
 bool dx_config_read_routes(struct dx_config_reader *r) DX_CHECKED;
 /* The part of a route's key or host that cannot be, as a sentence; NULL: fine. *host is lower-cased into the

@@ -4,9 +4,12 @@
 
 #include "diplex/base/units.h"
 
+#define TOKEN_MAX 128u
+
 _Static_assert(sizeof(enum dx_kind) == sizeof(unsigned) && sizeof(enum dx_balance) == sizeof(unsigned) &&
                    sizeof(enum dx_access_format) == sizeof(unsigned) &&
-                   sizeof(enum dx_log_level) == sizeof(unsigned),
+                   sizeof(enum dx_log_level) == sizeof(unsigned) &&
+                   sizeof(enum dx_sticky) == sizeof(unsigned),
                "words are written as unsigned");
 
 static void put(void *base, const struct dx_config_setting *s, const void *value, size_t bytes)
@@ -128,6 +131,18 @@ static bool is_host_and_port(struct dx_slice t)
     return (dx_config_name_is_host(host) || dx_config_is_ipv6_literal(host)) && port_good && port <= 65535;
 }
 
+/* RFC 9110 5.6.2, which is also what a cookie's name may be (RFC 6265 4.1.1). */
+static bool is_token(struct dx_slice t)
+{
+    for (size_t i = 0; i < t.n; i++) {
+        char c = t.p[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!letter && !memchr("!#$%&'*+-.^_`|~", c, 15))
+            return false;
+    }
+    return t.n <= TOKEN_MAX;
+}
+
 /* NULL: fine. Otherwise how the sentence about the key goes on. */
 static const char *text_fault(enum dx_config_type type, struct dx_slice t)
 {
@@ -138,6 +153,8 @@ static const char *text_fault(enum dx_config_type type, struct dx_slice t)
     if (type == TYPE_URL_PATH &&
         (t.p[0] != '/' || dx_slice_find(t, ' ') < t.n || dx_slice_find(t, '#') < t.n))
         return "must be a path that begins with '/', without blanks";
+    if (type == TYPE_TOKEN && !is_token(t))
+        return "must be a name such as X-Session, without blanks and separators";
     if (type != TYPE_HOST_NAME)
         return NULL;
     if (dx_slice_find(t, '_') < t.n)

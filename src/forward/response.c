@@ -105,6 +105,8 @@ bool dx_forward_write_response(const struct dx_response *r, const struct dx_forw
         dated = dated || f->id == DX_FIELD_DATE;
     }
     forward_run_flush(&run);
+    if (c->set_cookie.n)
+        OUT_LINE(o, "Set-Cookie", c->set_cookie);
     if (r->status >= FINAL) {
         if (!dated && c->date.n)
             OUT_LINE(o, "Date", c->date);

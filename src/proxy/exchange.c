@@ -132,6 +132,8 @@ static enum state step_route(struct exchange *x)
     x->route = &c->routes[at];
     x->pool = &c->pools[x->route->pool];
     x->body_limit = x->route->body_limit;
+    if (x->pool->sticky.by != DX_STICKY_OFF)
+        sticky_wish(x);
     if (x->request.websocket && x->pool->kind == DX_KIND_WSGI)
         return exchange_answer(x, OUTCOME_UPGRADE_REFUSED, "a wsgi pool cannot speak WebSocket");
     return plan_body(x);
@@ -209,7 +211,7 @@ static struct dx_server *pick_server(struct exchange *x)
     const struct view_pool *at = &x->view->pools[x->route->pool];
 
     if (dx_pool_epoch(at->pool) == at->epoch)
-        return dx_pool_pick(at->pool, &x->tried);
+        return dx_pool_pick(at->pool, &x->tried, &x->wish);
     x->reason = "the pool has left the configuration";
     return NULL;
 }

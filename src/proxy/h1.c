@@ -201,7 +201,10 @@ static bool write_head(struct front *f, struct exchange *x, const struct dx_resp
         .upgrade = upgrade,
         .date = proxy_date(x->proxy),
     };
-    return queue_head(x, r, &how, head_bytes);
+    bool of_server = r == &x->response;
+    if (of_server && x->pool->sticky.by == DX_STICKY_COOKIE)
+        how.set_cookie = sticky_cookie(x);
+    return queue_head(x, r, &how, head_bytes + how.set_cookie.n);
 }
 
 static void write_body(struct front *f, struct exchange *x, struct dx_slice data)

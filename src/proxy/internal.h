@@ -125,6 +125,7 @@ struct exchange {
 
     /* the server */
     struct dx_tried tried;
+    struct dx_wish wish; /* of a sticky pool */
     enum outcome connect_outcome; /* what to say when nobody is left to try */
     struct dx_connection *connection;
     struct dx_connection_user user;
@@ -245,6 +246,11 @@ static inline void hints_end(struct exchange *x)
     if (DX_UNLIKELY(x->outcome != OUTCOME_OK || x->request.framing == DX_FRAMING_CHUNKED))
         hints_see_end(x);
 }
+
+/* --- sticky.c: for requests to sticky pools --- */
+void sticky_wish(struct exchange *x); /* once, when the pool is known */
+/* What the client is to be told with the answer, for pools that are sticky by cookie; mostly nothing. */
+struct dx_slice sticky_cookie(struct exchange *x);
 
 /* --- access.c --- */
 void access_write(struct exchange *x);

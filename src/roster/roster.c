@@ -3,6 +3,9 @@
  * before backups in each. */
 #include "diplex/roster.h"
 
+#define WEIGHT_PARTS 256u /* a weight in such parts, so that a share of it is a whole number */
+#define SLOW_LEAST   10u  /* a slow start begins with this part of the weight: one tenth */
+
 enum tier { TIER_UP, TIER_STARTING, TIER_EJECTED, TIER_COUNT };
 
 void dx_roster_init(struct dx_roster *r, struct dx_board *b, uint32_t board_pool,
@@ -26,6 +29,29 @@ static struct dx_roster_server *take_same(struct dx_roster_server **old, size_t 
     return NULL;
 }
 
+/* Never 0. */
+static uint64_t mark_of(const struct dx_roster *r, const struct dx_address *address)
+{
+    char text[DX_ADDRESS_TEXT];
+    if (!r->marked)
+        return 0;
+    (void)dx_address_text(address, text, sizeof(text));
+    uint64_t mark = dx_siphash(r->salt, dx_slice_str(text));
+    return mark != 0 ? mark : 1;
+}
+
+void dx_roster_use(struct dx_roster *r, const struct dx_pool_config *settings)
+{
+    struct dx_slice secret = dx_slice_str(settings->sticky.secret);
+
+    r->balance = settings->balance;
+    r->slow_start_ms = settings->slow_start;
+    r->marked = settings->sticky.by != DX_STICKY_OFF;
+    for (uint64_t i = 0; i < DX_COUNT(r->salt); i++)
+        r->salt[i] = secret.n != 0 ? dx_siphash((const uint64_t[2]){i, 0}, secret) : 0;
+    dx_roster_follow(r);
+}
+
 void dx_roster_follow(struct dx_roster *r)
 {
     struct dx_board_server list[DX_BOARD_POOL_SERVERS];
@@ -46,7 +72,9 @@ void dx_roster_follow(struct dx_roster *r)
         if (s == NULL)
             continue; /* out of memory: the others serve, and the next change tries again */
         s->facts = list[i];
-        scale.weight = list[i].weight;
+        s->mark = mark_of(r, &list[i].address);
+        scale.weight = list[i].weight * WEIGHT_PARTS;
+        scale.mark = s->mark;
         r->scales[r->n] = scale;
         r->servers[r->n++] = s;
     }
@@ -117,8 +145,24 @@ static bool mark_best_tier(struct dx_roster *r, const struct dx_tried *tried)
     return false;
 }
 
-static void weigh(struct dx_roster *r)
+/* Slow start: the weight climbs evenly from a small part to the whole. */
+static unsigned weight_now(const struct dx_roster *r, const struct dx_board_server *s, uint64_t now_ms)
 {
+    uint64_t risen_ms = dx_board_server_risen_ms(r->board, s->id), slow_ms = r->slow_start_ms;
+    uint64_t since = now_ms > risen_ms ? now_ms - risen_ms : 0, whole = (uint64_t)s->weight * WEIGHT_PARTS;
+
+    if (risen_ms == 0 || since >= slow_ms)
+        return (unsigned)whole;
+    if (since < slow_ms / SLOW_LEAST)
+        since = slow_ms / SLOW_LEAST;
+    uint64_t part = whole * since / slow_ms;
+    return part > 0 ? (unsigned)part : 1;
+}
+
+static void weigh(struct dx_roster *r, uint64_t now_ms)
+{
+    for (size_t i = 0; r->slow_start_ms != 0 && i < r->n; i++)
+        r->scales[i].weight = weight_now(r, &r->servers[i]->facts, now_ms);
     if (r->balance == DX_BALANCE_ROUND_ROBIN)
         return;
     for (size_t i = 0; i < r->n; i++)
@@ -126,19 +170,27 @@ static void weigh(struct dx_roster *r)
             r->scales[i].active = dx_board_server_active(r->board, r->servers[i]->facts.id);
 }
 
-struct dx_roster_server *dx_roster_pick(struct dx_roster *r, const struct dx_tried *tried,
-                                        bool (*may)(const struct dx_roster_server *s, void *arg), void *arg,
-                                        bool *full)
+static size_t choose(struct dx_roster *r, const struct dx_wish *wish)
+{
+    for (size_t i = 0; wish->mark != 0 && i < r->n; i++)
+        if (r->scales[i].usable && r->scales[i].mark == wish->mark)
+            return i;
+    if (wish->key != 0)
+        return dx_balance_pick_key(r->scales, r->n, wish->key);
+    return dx_balance_pick(r->balance, r->scales, r->n, dx_random_next(&r->random));
+}
+
+struct dx_roster_server *dx_roster_pick(struct dx_roster *r, const struct dx_roster_ask *ask, bool *full)
 {
     dx_roster_look(r);
-    bool any = tried->n < DX_TRIED_MAX && mark_best_tier(r, tried);
+    bool any = ask->tried->n < DX_TRIED_MAX && mark_best_tier(r, ask->tried);
     if (full != NULL)
         *full = any;
     if (!any)
         return NULL;
-    for (size_t i = 0; may != NULL && i < r->n; i++)
-        r->scales[i].usable = r->scales[i].usable && may(r->servers[i], arg);
-    weigh(r);
-    size_t at = dx_balance_pick(r->balance, r->scales, r->n, dx_random_next(&r->random));
+    for (size_t i = 0; ask->may != NULL && i < r->n; i++)
+        r->scales[i].usable = r->scales[i].usable && ask->may(r->servers[i], ask->arg);
+    weigh(r, ask->now_ms);
+    size_t at = choose(r, &ask->wish);
     return at == DX_BALANCE_NONE ? NULL : r->servers[at];
 }

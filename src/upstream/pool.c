@@ -75,10 +75,9 @@ struct dx_pool *dx_upstream_pool(struct dx_upstream *u, uint32_t board_pool,
         p = pool_new(u, board_pool);
     if (p == NULL)
         return NULL;
-    p->roster.balance = settings->balance;
     p->idle_ms = settings->keepalive.idle;
     p->idle_max = settings->keepalive.max;
-    dx_roster_follow(&p->roster);
+    dx_roster_use(&p->roster, settings);
     return p;
 }
 
@@ -122,13 +121,15 @@ void dx_upstream_free(struct dx_upstream **up)
     free(u);
 }
 
-struct dx_server *dx_pool_pick(struct dx_pool *p, const struct dx_tried *tried)
+struct dx_server *dx_pool_pick(struct dx_pool *p, const struct dx_tried *tried, const struct dx_wish *wish)
 {
     DX_MAGIC_OK(p, POOL_MAGIC);
-    struct dx_roster_server *s = dx_roster_pick(&p->roster, tried, NULL, NULL, NULL);
+    struct dx_roster_ask ask = {.tried = tried, .wish = *wish, .now_ms = dx_loop_now_ms(p->upstream->loop)};
+    struct dx_roster_server *s = dx_roster_pick(&p->roster, &ask, NULL);
     return s != NULL ? DX_CONTAINER(s, struct dx_server, of) : NULL;
 }
 
 uint32_t dx_server_id(const struct dx_server *s) { return s->of.facts.id; }
+uint64_t dx_server_mark(const struct dx_server *s) { return s->of.mark; }
 const char *dx_server_name(const struct dx_server *s) { return s->of.facts.name; }
 const struct dx_address *dx_server_address(const struct dx_server *s) { return &s->of.facts.address; }

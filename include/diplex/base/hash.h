@@ -22,6 +22,9 @@ static inline uint64_t dx_hash_finish(uint64_t h)
     return h ^ (h >> 29);
 }
 
+/* SipHash-2-4: without the key nobody can tell what was hashed, nor find two texts with the same value. */
+uint64_t dx_siphash(const uint64_t key[2], struct dx_slice s);
+
 /* splitmix64: for load balancing and request identifiers, never for secrets. */
 struct dx_random {
     uint64_t state;

@@ -16,6 +16,26 @@ START_TEST(pieces_give_the_same_hash)
 }
 END_TEST
 
+/* The vectors of its description: the key 00 01 .. 0f, texts 00, 00 01, .. of every length. */
+START_TEST(siphash_is_what_it_is_called)
+{
+    static const struct {
+        size_t n;
+        uint64_t hash;
+    } vectors[] = {{0, 0x726fdb47dd0e0e31u},
+                   {1, 0x74f839c593dc67fdu},
+                   {8, 0x93f5f5799a932462u},
+                   {15, 0xa129ca6149be45e5u}};
+    const uint64_t key[2] = {0x0706050403020100u, 0x0f0e0d0c0b0a0908u}, other[2] = {0, 1};
+    char text[15];
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (char)i;
+    for (size_t i = 0; i < DX_COUNT(vectors); i++)
+        ck_assert_uint_eq(dx_siphash(key, dx_slice_of(text, vectors[i].n)), vectors[i].hash);
+    ck_assert_uint_ne(dx_siphash(other, DX_SLICE("")), dx_siphash(key, DX_SLICE("")));
+}
+END_TEST
+
 START_TEST(low_bits_spread)
 {
     unsigned buckets[64] = {0}, most = 0;
@@ -51,6 +71,7 @@ int main(void)
     Suite *suite = suite_create("base/hash");
     TCase *tests = tcase_create("all");
     tcase_add_test(tests, pieces_give_the_same_hash);
+    tcase_add_test(tests, siphash_is_what_it_is_called);
     tcase_add_test(tests, low_bits_spread);
     tcase_add_test(tests, generator_is_reproducible_and_even);
     suite_add_tcase(suite, tests);

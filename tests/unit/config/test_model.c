@@ -188,6 +188,49 @@ START_TEST(health_host_without_hosts_is_localhost)
 }
 END_TEST
 
+START_TEST(sticky_in_every_form)
+{
+    static const struct {
+        const char *text;
+        enum dx_sticky by;
+        const char *cookie, *header, *secret;
+    } forms[] = {
+        {"off", DX_STICKY_OFF, NULL, NULL, NULL},
+        {"cookie", DX_STICKY_COOKIE, "diplex_a", NULL, NULL},
+        {"client_ip", DX_STICKY_CLIENT_IP, NULL, NULL, NULL},
+        {"{by: client_ip, secret: s}", DX_STICKY_CLIENT_IP, NULL, NULL, "s"},
+        {"{cookie: where, secret: s}", DX_STICKY_COOKIE, "where", NULL, "s"},
+        {"{by: cookie, cookie: where}", DX_STICKY_COOKIE, "where", NULL, NULL},
+        {"{header: X-Session}", DX_STICKY_HEADER, NULL, "X-Session", NULL},
+        {"{by: header, header: X-Session}", DX_STICKY_HEADER, NULL, "X-Session", NULL},
+    };
+    char text[160];
+    for (size_t i = 0; i < DX_COUNT(forms); i++) {
+        (void)snprintf(text, sizeof text, "pools: {a: {kind: asgi, servers: 'w:1', sticky: %s}}\n",
+                       forms[i].text);
+        struct dx_config *c = must_parse(text);
+        ck_assert_int_eq(c->pools[0].sticky.by, forms[i].by);
+        ck_assert_pstr_eq(c->pools[0].sticky.cookie, forms[i].cookie);
+        ck_assert_pstr_eq(c->pools[0].sticky.header, forms[i].header);
+        ck_assert_pstr_eq(c->pools[0].sticky.secret, forms[i].secret);
+        dx_config_free(&c);
+    }
+}
+END_TEST
+
+/* A URL is no name for a cookie, and says where the server is. */
+START_TEST(the_cookie_of_a_pool_that_is_named_by_its_url)
+{
+    struct dx_config *c = must_parse("pools: {'asgi://10.1.2.3:1': {sticky: cookie}}\n"
+                                     "routes: {/: 'asgi://10.1.2.3:1'}\n");
+    const char *name = c->pools[0].sticky.cookie;
+    ck_assert_ptr_nonnull(name);
+    ck_assert_uint_eq(strspn(name, "diplex_0123456789abcdef"), strlen(name));
+    ck_assert_ptr_null(strstr(name, "10"));
+    dx_config_free(&c);
+}
+END_TEST
+
 START_TEST(off_and_short_forms)
 {
     struct dx_config *c = must_parse(
@@ -346,6 +389,8 @@ int main(void)
     tcase_add_test(tc, listen_in_every_form);
     tcase_add_test(tc, health_in_every_form);
     tcase_add_test(tc, health_host_without_hosts_is_localhost);
+    tcase_add_test(tc, sticky_in_every_form);
+    tcase_add_test(tc, the_cookie_of_a_pool_that_is_named_by_its_url);
     tcase_add_test(tc, off_and_short_forms);
     tcase_add_test(tc, body_limits_come_down);
     tcase_add_test(tc, urls_in_routes_share_a_pool);

@@ -86,6 +86,9 @@ static const char *const texts[] = {
     "pools: {'wsgi://w:1': {balance: random}}\nroutes: {/: 'wsgi://w:1', '*.b.c/x': {pool: 'wsgi://w:1', "
     "body: 0}}\n",
     "listen: [8080, 'unix:/a b', {address: 'unix:/c', mode: 0}]\nroutes: {/: 'wsgi://w:1'}\n",
+    "pools: {a: {kind: wsgi, servers: 'w:1', sticky: {cookie: c}, slow_start: 3s, eject: {max: 7%}},\n"
+    "        b: {kind: asgi, servers: 'w:1', sticky: client_ip}, c: {kind: asgi, servers: 'w:1', sticky: "
+    "{header: h}}}\nroutes: {/: a}\n",
     "pools: {a: {kind: wsgi, servers: 'w:1', health: /up}}\nroutes: {'[::1]/': a}\n",
     "limits: {body: 1025, header_size: 1500}\ntimeouts: {idle: 1m1s1ms}\nroutes: {/: 'wsgi://w:1'}\n",
 };

@@ -17,7 +17,7 @@ static void three(void)
 /* The index in servers[] of the next choice; -1: none. */
 static int pick(struct dx_pool *p, const struct dx_tried *tried)
 {
-    struct dx_server *s = dx_pool_pick(p, tried);
+    struct dx_server *s = dx_pool_pick(p, tried, &(struct dx_wish){0});
     if (s == NULL)
         return -1;
     for (size_t i = 0; i < servers_n; i++) {

@@ -19,7 +19,7 @@ static void on_ready(struct dx_connection_user *u) { DX_CONTAINER(u, struct gues
 
 static struct dx_server *the_server(void)
 {
-    struct dx_server *s = dx_pool_pick(pool(), &(struct dx_tried){.n = 0});
+    struct dx_server *s = dx_pool_pick(pool(), &(struct dx_tried){.n = 0}, &(struct dx_wish){0});
     ck_assert_ptr_nonnull(s);
     return s;
 }
@@ -333,7 +333,7 @@ START_TEST(a_server_that_left_lives_as_long_as_its_connections)
     dx_connection_keep(&idle);
     servers_n = 0;
     publish();
-    ck_assert_ptr_null(dx_pool_pick(pool(), &(struct dx_tried){.n = 0}));
+    ck_assert_ptr_null(dx_pool_pick(pool(), &(struct dx_tried){.n = 0}, &(struct dx_wish){0}));
     ck_assert(is_ended(far[1])); /* idle ones end with it */
     ck_assert_uint_eq(old->connections, 1);
     ck_assert_str_ne(dx_server_name(dx_connection_server(busy)), "");
