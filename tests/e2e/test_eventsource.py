@@ -6,6 +6,7 @@ sends word of what it sees to a small server of its own, which diplex has in ano
 """
 
 import shutil
+import time
 
 import pytest
 from harness import Program
@@ -118,3 +119,28 @@ def test_a_stream_cut_by_a_dying_server_goes_on_when_it_is_back(diplex, uvicorn,
     assert 'fetch: whole' not in page.told
     assert page.changes()[:3] == ['open', 'connecting after an error', 'open']
     assert site.wait_access(1, outcome='answer_cut')[0]['status'] == 200
+
+
+def test_a_browser_never_comes_back_after_a_503(diplex, scripted, browse):
+    """Nor after any other answer that is not 200. A server says it here, diplex only passes it on."""
+    answers = iter(
+        [
+            b'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nretry: 100\nevent: tick\ndata: {"pid": 1}\n\n',
+            b'HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n',
+        ]
+    )
+
+    def script(connection):
+        request = connection.read_request()
+        if request.get('accept') == 'text/event-stream':
+            connection.send(next(answers))
+
+    server = scripted(script)
+    page = Page(scripted, '/async/events/')
+    browser = browse(diplex(arrangement(page, server)))
+    ticking(page, browser, 1)
+    wait_until(lambda: 'closed after an error' in page.told, 10, 'the browser to give up')
+    asked = len(server.requests)
+    time.sleep(2)
+    assert len(server.requests) == asked
+    assert page.changes() == ['open', 'connecting after an error', 'closed after an error']
