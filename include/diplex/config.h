@@ -82,7 +82,7 @@ struct dx_config {
     uint64_t hints; /* between two lines of the same hint about the same pool; 0: none is said */
     struct { uint64_t header, body, send, idle; } timeouts; /* the client's side: time-outs for its head, between pieces of its body, for it to take an answer, between requests */
     struct { uint64_t header_size, url, body; unsigned header_count; } limits;
-    struct { uint64_t memory; const char *path; } buffer;   /* spooled bodies: this much in memory, then an unlinked file here */
+    struct { uint64_t memory; const char *path; uint64_t response_size; } buffer; /* spooled bodies: this much in memory, then an unlinked file here; of an answer at most response_size in the file */
     struct dx_pool_config *pools;
     unsigned pools_n;
     struct dx_route_config *routes;

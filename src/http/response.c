@@ -29,7 +29,7 @@ bool dx_http_is_stream_type(struct dx_slice content_type)
     static const struct dx_slice types[] = {
         {"text/event-stream", 17},  {"application/jsonl", 17},    {"application/x-ndjson", 20},
         {"application/ndjson", 18}, {"application/json-seq", 20}, {"multipart/x-mixed-replace", 25},
-        {"application/grpc", 16},
+        {"application/grpc", 16},   {"application/stream+json", 23},
     };
     struct dx_slice type = dx_slice_trim(dx_slice_of(content_type.p, dx_slice_find(content_type, ';')));
 

@@ -3,9 +3,10 @@
  * The life of one request, from its first byte to its line in the log.
  *
  *   READ_HEAD* -> ROUTE -> (READ_BODY*) -> PICK -> CONNECT* -> SEND* -> AWAIT_HEAD* -> RELAY* -> DRAIN* -+
- *       |           |          |            |  ^       |        |          |  |                          v
- *       | bad,slow  | 404      | 413        |  +-retry-+--------+----------+  +- 101 -> TUNNEL* ----> FINISH
- *       +-----------+----------+------------+-------------> REPLY* ------------------------------------^
+ *       |           |          |            |  ^       |        |          |  |          |         ^     |
+ *       | bad,slow  | 404      | 413        |  +-retry-+--------+----------+  |          +DELIVER*-+     v
+ *       |           |          |            |                                 +- 101 -> TUNNEL* ----> FINISH
+ *       +-----------+----------+------------+-------------> REPLY* -------------------------------------^
  *                                                                              * may wait for the loop
  *
  * The table of states (states.def) says for each what it waits for, how long, with which outcome that ends,
@@ -179,9 +180,11 @@ static enum state step_read_body(struct exchange *x)
     case PUMP_NO_MEMORY:
         return exchange_answer(x, OUTCOME_NO_MEMORY, NULL);
     case PUMP_SPOOL:
+        x->reason = hints_spool_failed(x, "request", "requests with large bodies are answered with 507");
         x->linger = true;
-        return exchange_answer(x, OUTCOME_SPOOL_FAILED, dx_err_text(errno));
+        return exchange_answer(x, OUTCOME_SPOOL_FAILED, x->reason);
     case PUMP_SERVER_BROKE:
+    case PUMP_WHOLE:
     case PUMP_CLIENT_GONE:
         break;
     }
@@ -331,6 +334,7 @@ static enum state after_pump_up(struct exchange *x, enum pump how, const struct 
         break;
     case PUMP_DONE:
     case PUMP_WAIT:
+    case PUMP_WHOLE:
         break;
     }
     return STATE_WAIT;
@@ -499,14 +503,14 @@ static enum state relayed(struct exchange *x)
     exchange_release_connection(x);
     if (x->discard)
         return exchange_end(x, OUTCOME_CLIENT_LEFT);
-    x->outcome = OUTCOME_OK;
-    x->reason = NULL;
-    return exchange_body_read(x) && !x->linger ? STATE_FINISH : STATE_DRAIN;
+    return exchange_delivered(x);
 }
 
 /* The answer cannot be completed: the client must see that. */
 static enum state answer_cut(struct exchange *x, const char *reason)
 {
+    if (x->absorbing)
+        return absorb_cut(x, OUTCOME_ANSWER_CUT, reason);
     x->reason = reason;
     x->front->ops->break_off(x->front, x);
     return exchange_end(x, OUTCOME_ANSWER_CUT);
@@ -531,6 +535,9 @@ static enum state step_relay(struct exchange *x)
     switch (pump_down(x, &err)) {
     case PUMP_DONE:
         return relayed(x);
+    case PUMP_WHOLE:
+        exchange_release_connection(x);
+        return STATE_DELIVER;
     case PUMP_WAIT:
         return STATE_WAIT;
     case PUMP_CLIENT_GONE:
@@ -573,10 +580,17 @@ static enum state step_finish(struct exchange *x)
 }
 
 enum state (*const exchange_steps[STATE_COUNT])(struct exchange *) = {
-    [STATE_READ_HEAD] = step_read_head,   [STATE_ROUTE] = step_route,
-    [STATE_READ_BODY] = step_read_body,   [STATE_PICK] = step_pick,
-    [STATE_CONNECT] = step_connect,       [STATE_SEND] = step_send,
-    [STATE_AWAIT_HEAD] = step_await_head, [STATE_RELAY] = step_relay,
-    [STATE_TUNNEL] = step_tunnel,         [STATE_REPLY] = exchange_step_reply,
-    [STATE_DRAIN] = exchange_step_drain,  [STATE_FINISH] = step_finish,
+    [STATE_READ_HEAD] = step_read_head,
+    [STATE_ROUTE] = step_route,
+    [STATE_READ_BODY] = step_read_body,
+    [STATE_PICK] = step_pick,
+    [STATE_CONNECT] = step_connect,
+    [STATE_SEND] = step_send,
+    [STATE_AWAIT_HEAD] = step_await_head,
+    [STATE_RELAY] = step_relay,
+    [STATE_DELIVER] = exchange_step_deliver,
+    [STATE_TUNNEL] = step_tunnel,
+    [STATE_REPLY] = exchange_step_reply,
+    [STATE_DRAIN] = exchange_step_drain,
+    [STATE_FINISH] = step_finish,
 };

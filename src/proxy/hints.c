@@ -4,18 +4,21 @@
  * a hint is recognised by is the room `hint`'s business; which facts there are, and the line, are this
  * file's.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "diplex/hint.h"
 #include "proxy/front.h"
 #include "proxy/internal.h"
 
-#define NO_POOL   DX_BOARD_POOLS /* the request was refused before it had one */
-#define PATH_SAID 128u           /* never the query: it may hold what is nobody's business */
-#define HOST_SAID 128u
+#define NO_POOL        DX_BOARD_POOLS /* the request was refused before it had one */
+#define PATH_SAID      128u           /* never the query: it may hold what is nobody's business */
+#define HOST_SAID      128u
+#define SPOOL_EVERY_MS 60000u
 
 struct dx_proxy_hints {
     struct dx_hint_gate gates[DX_BOARD_POOLS + 1][DX_HINT_COUNT];
+    struct dx_hint_gate spool;
 };
 
 static const enum dx_counter counters[DX_HINT_COUNT] = {
@@ -106,4 +109,21 @@ void hints_see_end(struct exchange *x)
         h = DX_HINT_CHUNKED_TO_WSGI;
     if (h != DX_HINT_NONE)
         seen(x, h);
+}
+
+const char *hints_spool_failed(struct exchange *x, const char *what, const char *effect)
+{
+    struct dx_proxy *p = x->proxy;
+    const char *why = dx_err_text(errno);
+    uint64_t times;
+
+    proxy_count(p, DX_COUNTER_SPOOL_FAILURES, 1);
+    if (p->hints != NULL && dx_hint_due(&p->hints->spool, dx_loop_now_ms(p->loop), SPOOL_EVERY_MS, &times))
+        dx_log(DX_LOG_WARN, "spool_failed", DX_KS("what", what),
+               DX_KS("folder", view_config(x->view)->buffer.path), DX_KS("reason", why),
+               DX_KS("effect", effect), DX_KI("times", times),
+               DX_KS("change",
+                     "make room there, or make it writable for the user that diplex runs as, or set "
+                     "buffer.path to another directory"));
+    return why;
 }

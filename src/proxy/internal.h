@@ -164,6 +164,15 @@ struct exchange {
     unsigned interims;
     uint64_t body_out;
 
+    /* the answer ahead of a client that lags: absorb.c */
+    bool absorbing;                    /* there is something in `absorbed` */
+    bool held, lagged, answer_in_file; /* the spool takes no more; it has ever lagged, ever been in a file */
+    enum outcome broken;      /* how the server's side ended, while the client still takes; OK: well */
+    struct dx_spool absorbed; /* as it will be sent */
+    uint64_t absorbed_at;
+    struct dx_deadline silence; /* of the server, while the client is waited for too */
+    uint64_t whole_us;          /* DELIVER was entered */
+
     bool keep_client; /* the client's connection serves another request after this one */
     bool linger;      /* unread request bytes: close in a way that lets the client read the answer */
     bool raw_drain, said_no_more;
@@ -209,11 +218,18 @@ enum pump {
     PUMP_CLIENT_GONE,
     PUMP_CLIENT_BAD,
     PUMP_SERVER_BROKE,
+    PUMP_WHOLE, /* down: the server is done, and the client has yet to take the rest */
     PUMP_NO_MEMORY,
     PUMP_SPOOL
 };
 enum pump pump_up(struct exchange *x, struct dx_http_error *err);
 enum pump pump_down(struct exchange *x, struct dx_http_error *err);
+/* Parts of the pump down. take_piece: the next piece into the outlet, or the end; *more: the inlet has no
+ * whole piece. fill: more bytes of the server; the outlet is empty, so nothing points into the inlet;
+ * PUMP_DONE: look again. */
+enum pump pump_take_piece(struct exchange *x, bool *more, struct dx_http_error *err);
+enum pump pump_fill_down(struct exchange *x);
+enum pump pump_flush_down(struct exchange *x);
 /* Reads the request body into the spool. */
 enum pump pump_spool(struct exchange *x, struct dx_http_error *err);
 enum pump pump_wait(struct exchange *x, enum blocked who); /* for an edge of that side */
@@ -231,9 +247,25 @@ bool splice_down(struct exchange *x, enum pump *how);
 bool splice_spool(struct exchange *x, enum pump *how); /* into the spool's file, once its memory is full */
 void splice_drop(struct exchange *x);                  /* what is on its way is lost */
 
+/* What is in the pipe, to the client; nothing more is taken. The pipe is given back with its last byte. */
+enum pump splice_rest_down(struct exchange *x, struct dx_transport *to);
+
+/* --- absorb.c: answers ahead of clients that lag --- */
+/* The client did not take all of the outlet or of the pipe. PUMP_WHOLE: the server is done with the answer.
+ */
+enum pump absorb_lag(struct exchange *x, struct dx_http_error *err);
+/* While x->absorbing. PUMP_DONE: the client has caught up. */
+enum pump absorb_down(struct exchange *x, struct dx_http_error *err);
+void absorb_drop(struct exchange *x); /* what was absorbed is for nobody, or sent */
+/* Bytes of the answer that are counted in body_out and that the client has not got. */
+uint64_t absorb_unsent(const struct exchange *x);
+
 /* --- hints.c: mistakes of configuration that give themselves away --- */
 void hints_see_answer(struct exchange *x);
 void hints_see_end(struct exchange *x);
+/* buffer.path could not take a body: counted, and said once a minute at most. Returns the reason, by errno.
+ */
+const char *hints_spool_failed(struct exchange *x, const char *what, const char *effect);
 /* A server's final head is here. */
 static inline void hints_answer(struct exchange *x)
 {

@@ -239,9 +239,13 @@ static enum pump end_down(struct exchange *x, const struct dx_fields *trailers)
     return PUMP_DONE;
 }
 
-static enum pump flush_down(struct exchange *x)
+enum pump pump_flush_down(struct exchange *x)
 {
-    switch (x->front->ops->flush(x->front, x)) {
+    uint64_t before = x->down.sent;
+    enum front_io io = x->front->ops->flush(x->front, x);
+
+    x->progress |= x->down.sent != before;
+    switch (io) {
     case FRONT_OK:
         x->progress = true;
         x->down_full = false;
@@ -265,8 +269,7 @@ static enum pump rest(struct exchange *x)
     return pump_wait(x, BLOCKED_SERVER);
 }
 
-/* More bytes of the server. The outlet is empty, so nothing points into the inlet. PUMP_DONE: look again. */
-static enum pump fill_down(struct exchange *x)
+enum pump pump_fill_down(struct exchange *x)
 {
     struct blocks b = blocks_of(x);
     struct dx_transport *t = dx_connection_transport(x->connection);
@@ -309,8 +312,7 @@ static enum pump trailers_down(struct exchange *x, bool *more, struct dx_http_er
     return end_down(x, &x->trailers);
 }
 
-/* The next piece into the outlet, or the end; *more: the inlet has no whole piece. */
-static enum pump take_piece(struct exchange *x, bool *more, struct dx_http_error *err)
+enum pump pump_take_piece(struct exchange *x, bool *more, struct dx_http_error *err)
 {
     struct dx_slice in = inlet_bytes(&x->in), data;
     size_t used = 0;
@@ -338,38 +340,51 @@ static enum pump take_piece(struct exchange *x, bool *more, struct dx_http_error
     return PUMP_SERVER_BROKE;
 }
 
-static bool spliced_down(struct exchange *x, enum pump *how)
+static bool spliced_down(struct exchange *x, enum pump *how, struct dx_http_error *err)
 {
     if (!splice_down(x, how))
         return false;
     if (*how == PUMP_DONE)
         *how = end_down(x, NULL);
+    else if (*how == PUMP_WAIT && x->blocked == BLOCKED_CLIENT)
+        *how = absorb_lag(x, err);
     return true;
 }
 
-enum pump pump_down(struct exchange *x, struct dx_http_error *err)
+/* From side to side, while the client keeps up. */
+static enum pump pass_down(struct exchange *x, struct dx_http_error *err)
 {
     for (unsigned piece = 0; piece < PIECES_PER_TURN; piece++) {
         bool more = false;
         enum pump r = PUMP_DONE;
-        if (x->pipe_down != NULL && spliced_down(x, &r))
+        if (x->pipe_down != NULL && spliced_down(x, &r, err))
             return r;
         if (!x->down_full && !x->down_ended)
-            r = take_piece(x, &more, err);
+            r = pump_take_piece(x, &more, err);
         if (r != PUMP_DONE)
             return r;
-        r = flush_down(x);
+        r = pump_flush_down(x);
         if (r != PUMP_DONE)
-            return r;
+            return r == PUMP_WAIT ? absorb_lag(x, err) : r;
         if (x->down_ended)
             return PUMP_DONE;
         if (!more)
             continue;
-        if (spliced_down(x, &r))
+        if (spliced_down(x, &r, err))
             return r;
-        r = fill_down(x);
+        r = pump_fill_down(x);
         if (r != PUMP_DONE)
             return r;
     }
     return pump_pause(x);
+}
+
+enum pump pump_down(struct exchange *x, struct dx_http_error *err)
+{
+    if (x->absorbing) {
+        enum pump r = absorb_down(x, err);
+        if (r != PUMP_DONE)
+            return r;
+    }
+    return pass_down(x, err);
 }

@@ -47,8 +47,11 @@ const struct outcome_row *outcome_row(enum outcome o)
 static void enter(struct exchange *x, enum state next)
 {
     DX_ASSERT(next < STATE_COUNT && (rows[x->state].next & (1u << next)) != 0);
+    /* A wait in it is a new one, even where it was before; but a client is not given time anew because its
+     * server is done. */
+    bool goes_on = next == STATE_DELIVER && x->armed_for == STATE_RELAY && x->armed_blocked == BLOCKED_CLIENT;
     x->state = next;
-    x->armed_for = STATE_COUNT; /* a wait in it is a new one, even where it was before */
+    x->armed_for = goes_on ? next : STATE_COUNT;
 }
 
 /* --- deadlines --- */
@@ -114,7 +117,7 @@ static enum state after_deadline(struct exchange *x)
         x->connect_outcome = o;
         return STATE_PICK;
     }
-    if (x->state == STATE_RELAY)
+    if (x->state == STATE_RELAY || x->state == STATE_DELIVER)
         x->front->ops->break_off(x->front, x);
     if (x->state == STATE_DRAIN)
         return exchange_end(x, x->outcome);
@@ -132,6 +135,15 @@ static void on_deadline(struct dx_deadline *d)
     struct exchange *x = DX_CONTAINER(d, struct exchange, deadline);
     DX_MAGIC_OK(x, EXCHANGE_MAGIC);
     enter(x, after_deadline(x));
+    x->front->ops->wake(x->front);
+}
+
+/* The server's own deadline, where the client is waited for at the same time. */
+static void on_silence(struct dx_deadline *d)
+{
+    struct exchange *x = DX_CONTAINER(d, struct exchange, silence);
+    DX_MAGIC_OK(x, EXCHANGE_MAGIC);
+    enter(x, absorb_cut(x, OUTCOME_ANSWER_TIMEOUT, NULL));
     x->front->ops->wake(x->front);
 }
 
@@ -215,6 +227,7 @@ struct exchange *exchange_new(struct dx_proxy *p, struct front *front)
     x->armed_for = STATE_COUNT;
     x->keep_client = true;
     x->deadline.on_due = on_deadline;
+    x->silence.on_due = on_silence;
     x->again.run = on_again;
     x->user.on_ready = on_server_ready;
     dx_arena_init(&x->arena, x->lent, sizeof(x->lent));
@@ -244,6 +257,7 @@ void exchange_free(struct exchange *x)
     if (x->head_block != NULL)
         inlet_put_block(x->head_block, x->head_block_bulk, &b);
     splice_drop(x);
+    absorb_drop(x);
     if (x->spool_open)
         dx_spool_fini(&x->spool);
     dx_arena_reset(&x->arena);
@@ -331,10 +345,12 @@ bool exchange_reads_off(struct exchange *x)
     if (x->pool->kind == DX_KIND_ASGI || x->discard)
         return false;
     x->discard = true;
+    x->body_out -= absorb_unsent(x);
     x->discard_from = x->body_out;
     x->keep_client = false;
     outlet_clear(&x->down);
     splice_drop(x);
+    absorb_drop(x);
     x->down_full = false;
     return true;
 }
@@ -354,9 +370,27 @@ void exchange_release_connection(struct exchange *x)
         dx_connection_close(&x->connection);
 }
 
+enum state exchange_delivered(struct exchange *x)
+{
+    x->outcome = OUTCOME_OK;
+    x->reason = NULL;
+    return exchange_body_read(x) && !x->linger ? STATE_FINISH : STATE_DRAIN;
+}
+
+/* The client lagged: it may not have all that was taken from the server. */
+static void account_lag(struct exchange *x)
+{
+    x->body_out -= absorb_unsent(x);
+    if (x->whole_us != 0)
+        proxy_count(x->proxy, DX_COUNTER_SERVER_TIME_SAVED,
+                    (int64_t)(dx_loop_now_us(x->proxy->loop) - x->whole_us));
+}
+
 void exchange_account(struct exchange *x)
 {
     struct dx_proxy *p = x->proxy;
+    if (x->lagged)
+        account_lag(x);
     proxy_count(p, DX_COUNTER_REQUESTS, 1);
     proxy_count(p, DX_COUNTER_BYTES_IN, (int64_t)x->body_in);
     proxy_count(p, DX_COUNTER_BYTES_OUT, (int64_t)x->body_out);

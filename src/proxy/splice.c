@@ -147,6 +147,20 @@ bool splice_down(struct exchange *x, enum pump *how)
     return true;
 }
 
+enum pump splice_rest_down(struct exchange *x, struct dx_transport *to)
+{
+    while (x->pipe_down->bytes > 0) {
+        enum dx_io io = to->writable ? dx_transport_give(to, x->pipe_down) : DX_IO_AGAIN;
+        if (io == DX_IO_AGAIN)
+            return pump_wait(x, BLOCKED_CLIENT);
+        if (io != DX_IO_OK)
+            return PUMP_CLIENT_GONE;
+        x->progress = true;
+    }
+    give_back(x, &x->pipe_down);
+    return PUMP_DONE;
+}
+
 /* The file takes all at once, so no bytes wait in the pipe. */
 static enum pump pass_to_file(struct exchange *x, const struct stretch *s)
 {

@@ -13,6 +13,11 @@ extern enum state (*const exchange_steps[STATE_COUNT])(struct exchange *);
 enum state exchange_step_reply(struct exchange *x);
 enum state exchange_step_drain(struct exchange *x);
 
+/* absorb.c */
+enum state exchange_step_deliver(struct exchange *x);
+/* The answer breaks off at the server's side, but what came of it is still delivered. */
+enum state absorb_cut(struct exchange *x, enum outcome why, const char *reason) DX_CHECKED;
+
 /* The two ways out. answer: diplex answers by itself; end: nothing more is said. Both return the state to go
  * to. */
 enum state exchange_answer(struct exchange *x, enum outcome o, const char *reason) DX_CHECKED;
@@ -28,6 +33,8 @@ static inline bool exchange_body_read(const struct exchange *x)
 /* The client has left. True: the answer is still read to its end, so that the worker behind a wsgi server is
  * not disturbed. */
 bool exchange_reads_off(struct exchange *x);
+/* The client has the whole answer: the state to go to. */
+enum state exchange_delivered(struct exchange *x) DX_CHECKED;
 /* The answer is whole: keep the connection or close it at once. */
 void exchange_release_connection(struct exchange *x);
 void exchange_account(struct exchange *x); /* log and counters, once */

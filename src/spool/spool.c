@@ -77,8 +77,30 @@ static bool append_file(struct dx_spool *s, struct dx_slice bytes)
     return true;
 }
 
+void dx_spool_cut(struct dx_spool *s, uint64_t bytes)
+{
+    DX_ASSERT(bytes <= dx_spool_bytes(s));
+    if (bytes < s->memory_n)
+        s->memory_n = (size_t)bytes;
+    s->file_n = bytes - s->memory_n;
+    if (s->file_n == 0)
+        dx_fd_close(&s->fd);
+    else
+        (void)!ftruncate(s->fd, (off_t)s->file_n); /* what stays on the disk is written over */
+}
+
+/* It failed, for a reason in errno: what was appended of it goes. */
+static bool take_back(struct dx_spool *s, uint64_t bytes)
+{
+    int why = errno;
+    dx_spool_cut(s, bytes);
+    errno = why;
+    return false;
+}
+
 bool dx_spool_append(struct dx_spool *s, struct dx_slice bytes)
 {
+    uint64_t before = dx_spool_bytes(s);
     size_t room = s->fd < 0 ? s->memory_max - s->memory_n : 0;
     size_t n = bytes.n < room ? bytes.n : room;
 
@@ -89,7 +111,7 @@ bool dx_spool_append(struct dx_spool *s, struct dx_slice bytes)
     s->memory_n += n;
     if (n == bytes.n)
         return true;
-    return append_file(s, dx_slice_of(bytes.p + n, bytes.n - n));
+    return append_file(s, dx_slice_of(bytes.p + n, bytes.n - n)) || take_back(s, before);
 }
 
 /* For file systems that splice(2) cannot write to. */
@@ -110,9 +132,8 @@ static bool copy_out(struct dx_spool *s, struct dx_pipe *p)
     return true;
 }
 
-bool dx_spool_append_pipe(struct dx_spool *s, struct dx_pipe *p)
+static bool append_pipe(struct dx_spool *s, struct dx_pipe *p)
 {
-    DX_ASSERT(dx_spool_memory_full(s));
     if (s->fd < 0 && !open_file(s))
         return false;
     while (p->bytes > 0) {
@@ -127,4 +148,12 @@ bool dx_spool_append_pipe(struct dx_spool *s, struct dx_pipe *p)
         s->file_n += (uint64_t)n;
     }
     return true;
+}
+
+bool dx_spool_append_pipe(struct dx_spool *s, struct dx_pipe *p)
+{
+    uint64_t before = dx_spool_bytes(s);
+
+    DX_ASSERT(dx_spool_memory_full(s));
+    return append_pipe(s, p) || take_back(s, before);
 }

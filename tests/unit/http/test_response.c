@@ -114,6 +114,7 @@ START_TEST(streams)
         {true, "Content-Type: application/json-seq"},
         {true, "Content-Type: multipart/x-mixed-replace; boundary=x"},
         {true, "Content-Type: application/grpc"},
+        {true, "Content-Type: application/stream+json;charset=utf-8"},
         {true, "X-Accel-Buffering: no"},
         {true, "X-Accel-Buffering: No"},
         {false, "X-Accel-Buffering: yes"},

@@ -187,6 +187,45 @@ START_TEST(a_full_disk_is_told)
 }
 END_TEST
 
+/* What could not be appended leaves no trace: what was there before is read, and more may follow. */
+START_TEST(a_failure_takes_nothing_away)
+{
+    struct dx_spool s;
+    struct rlimit little = {100, RLIM_INFINITY}, enough = {RLIM_INFINITY, RLIM_INFINITY};
+    signal(SIGXFSZ, SIG_IGN);
+    for (size_t before = 0; before < MEMORY + 100; before += 9) {
+        dx_spool_init(&s, MEMORY, folder);
+        append(&s, 0, before);
+        ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &little), 0);
+        ck_assert(!dx_spool_append(&s, dx_slice_of(bytes + before, ALL - before)));
+        ck_assert_int_eq(errno, EFBIG);
+        ck_assert_uint_eq(dx_spool_bytes(&s), before);
+        expect_from(&s, 0, before, ALL);
+        ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &enough), 0);
+        append(&s, before, ALL - before);
+        expect_from(&s, 0, ALL, ALL);
+        dx_spool_fini(&s);
+    }
+}
+END_TEST
+
+START_TEST(it_is_cut_anywhere)
+{
+    for (size_t at = 0; at <= ALL; at++) {
+        struct dx_spool s;
+        dx_spool_init(&s, MEMORY, folder);
+        append(&s, 0, ALL);
+        dx_spool_cut(&s, at);
+        ck_assert_uint_eq(dx_spool_bytes(&s), at);
+        ck_assert_int_eq(dx_spool_in_file(&s), at > MEMORY);
+        expect_from(&s, 0, at, ALL);
+        append(&s, at, ALL - at);
+        expect_from(&s, 0, ALL, ALL);
+        dx_spool_fini(&s);
+    }
+}
+END_TEST
+
 /* Bytes through a pipe land behind those that were appended, whatever the file system can do. */
 START_TEST(a_pipe_goes_behind_the_rest)
 {
@@ -261,6 +300,8 @@ int main(void)
     tcase_add_test(c, a_missing_folder_is_told_when_it_is_needed);
     tcase_add_test(c, a_folder_that_is_none_is_told);
     tcase_add_test(c, a_full_disk_is_told);
+    tcase_add_test(c, a_failure_takes_nothing_away);
+    tcase_add_test(c, it_is_cut_anywhere);
     tcase_add_test(c, a_pipe_goes_behind_the_rest);
     tcase_add_test(c, a_full_disk_fails_a_pipe_too);
     suite_add_tcase(s, c);
