@@ -257,7 +257,8 @@ void exchange_free(struct exchange *x)
     if (x->head_block != NULL)
         inlet_put_block(x->head_block, x->head_block_bulk, &b);
     splice_drop(x);
-    absorb_drop(x);
+    if (x->absorbing)
+        absorb_drop(x);
     if (x->spool_open)
         dx_spool_fini(&x->spool);
     dx_arena_reset(&x->arena);
