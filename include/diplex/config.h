@@ -12,6 +12,7 @@
 #include "diplex/os/address.h"
 
 enum dx_kind { DX_KIND_WSGI, DX_KIND_ASGI };
+enum dx_client_ip { DX_CLIENT_IP_FORWARDED, DX_CLIENT_IP_PROXY_PROTOCOL };
 enum dx_access_format { DX_ACCESS_JSON, DX_ACCESS_COMMON, DX_ACCESS_OFF };
 
 /* All durations in milliseconds; 0 means none where the manual says so. */
@@ -19,6 +20,7 @@ struct dx_listen_config {
     const char *text; /* as written, after ${} */
     struct dx_address address;
     unsigned mode;    /* of a Unix socket file, 0660 by default */
+    bool proxy_protocol; /* connections begin with a header of the PROXY protocol; trusted is not empty then */
 };
 
 struct dx_server_config {
@@ -52,6 +54,7 @@ struct dx_pool_config {
     unsigned servers_n;
     uint64_t slow_start; /* 0: none */
     struct { enum dx_sticky by; const char *cookie, *header, *secret; } sticky; /* the name that `by` asks for is set, the other is NULL; secret may be NULL */
+    enum dx_client_ip client_ip; /* how servers are told who the client is; with PROXY_PROTOCOL keepalive.max is 0 */
     struct dx_health_config health;
     struct { uint64_t idle; unsigned max; } keepalive; /* connections to servers: idle time by kind, idle connections per worker and server; max 0: never kept */
     struct { unsigned failures, max; uint64_t within, lasts; } eject;  /* passive marking: `eject: {failures, within, for, max}`; failures 0: off; max in percent */

@@ -20,9 +20,12 @@ struct dx_fetch_result {
     uint64_t total_us;
 };
 
+#define DX_FETCH_FIRST 64 /* bytes at most */
+
 struct dx_fetch_request {
     struct dx_address address; /* connects here, whatever host says; TCP or Unix */
     const char *host, *path;   /* copied */
+    struct dx_slice first; /* what the connection begins with, before the request; copied; empty: nothing */
     uint64_t timeout_ms;
     void (*on_done)(void *arg,
                     const struct dx_fetch_result *r); /* from the loop, never from inside dx_fetch_start */

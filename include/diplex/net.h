@@ -51,8 +51,8 @@ enum dx_io dx_transport_receive(struct dx_transport *t, char *buf, size_t cap, s
 /* Gathers; *sent may be less than all, then `writable` is clear. `more`: another piece follows at once
  * (MSG_MORE). */
 enum dx_io dx_transport_send(struct dx_transport *t, const struct iovec *iov, int n, bool more, size_t *sent);
-/* From the socket into an empty pipe, and from a pipe to the socket: as receive and send, and nothing is copied. A pipe may be full before the
- * socket is empty, so only DX_IO_AGAIN clears `readable`. */
+/* From the socket into an empty pipe, and from a pipe to the socket: as receive and send, and nothing is
+ * copied. A pipe may be full before the socket is empty, so only DX_IO_AGAIN clears `readable`. */
 enum dx_io dx_transport_take(struct dx_transport *t, struct dx_pipe *p, size_t most);
 enum dx_io dx_transport_give(struct dx_transport *t, struct dx_pipe *p);
 /* From `*at` of a file on, at most `most` bytes; *at is advanced. DX_IO_EOF: the file ends before `*at`. */
@@ -63,6 +63,8 @@ void dx_transport_look(struct dx_transport *t);
 void dx_transport_shutdown(struct dx_transport *t); /* no more bytes from us */
 void dx_transport_close(struct dx_transport *t);    /* fine when not open */
 void dx_transport_reset(struct dx_transport *t); /* closes with RST: what was sent is not a whole message */
+/* The address of our end. */
+bool dx_transport_local(const struct dx_transport *t, struct dx_address *out) DX_CHECKED;
 static inline bool dx_transport_is_open(const struct dx_transport *t) { return t->watch.fd >= 0; }
 
 /* Starts to connect: *fd and whether it is connected already (Unix). False: it failed at once; errno. EAGAIN:

@@ -50,8 +50,9 @@ void dx_proxy_free(struct dx_proxy **p); /* after dx_proxy_cut */
 /* From now on new requests run on this snapshot; running ones finish on theirs. Takes its own reference. False: out of memory, the old one stays. */
 bool dx_proxy_use(struct dx_proxy *p, struct dx_snapshot *s) DX_CHECKED;
 
-/* Takes the connection over, whatever happens. */
-void dx_proxy_accept(struct dx_proxy *p, int fd, const struct dx_address *peer);
+/* Takes the connection over, whatever happens. `preamble`: it begins with a header of the PROXY protocol, which is believed
+ * of peers in trusted_proxies; every other connection is closed, counted and told in the log. */
+void dx_proxy_accept(struct dx_proxy *p, int fd, const struct dx_address *peer, bool preamble);
 
 /* Stopping: idle clients are closed now, others after the request at hand. */
 void dx_proxy_stop(struct dx_proxy *p);

@@ -41,6 +41,23 @@ static void read_one(struct dx_config_reader *r, struct dx_node *v, struct dx_li
         dx_config_fault(r, mode, "'mode' is for Unix sockets: '%s' has no file", l->text);
 }
 
+/* What stands in such a header would otherwise be believed of everybody who can connect (proxy-protocol.txt 2
+ * and 5). At the end, because trusted_proxies may come after listen. */
+void dx_config_check_listens(struct dx_config_reader *r, const struct dx_node *root)
+{
+    const struct dx_config *c = &r->own->model;
+    struct dx_node *v = dx_node_find(root, "listen");
+    bool listed = v && v->kind == DX_NODE_LIST;
+    size_t n = !v ? 0 : listed ? v->n : 1;
+    for (size_t i = 0; i < n && i < c->listen_n && r->own->trusted_n == 0; i++) {
+        const struct dx_node *entry = listed ? v->items[i] : v;
+        if (c->listen[i].proxy_protocol)
+            dx_config_fault(r, dx_node_find(entry, "proxy_protocol"),
+                            "'proxy_protocol' needs 'trusted_proxies', the load balancers whose headers are "
+                            "believed: write for instance trusted_proxies: [private]");
+    }
+}
+
 static void check_twice(struct dx_config_reader *r, const struct dx_config *c, struct dx_node *const *items)
 {
     for (unsigned i = 1; i < c->listen_n; i++) {

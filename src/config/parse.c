@@ -63,6 +63,7 @@ static void read_top(struct dx_config_reader *r, const struct dx_node *root)
     }
     dx_config_read_map(r, SCOPE_TOP, root, &r->own->model);
     r->lines = NULL;
+    dx_config_check_listens(r, root);
     if (!r->pools && !r->routes) {
         dx_config_fault(r, root, "neither 'pools' nor 'routes'; " SMALLEST);
         return;

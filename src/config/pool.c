@@ -100,6 +100,26 @@ static void read_url_pool(struct dx_config_reader *r, struct dx_pair p, struct d
     dx_config_read_map(r, SCOPE_POOL, p.value, pool);
 }
 
+/* A connection that was opened for one client serves nobody else, so none is kept. */
+static void settle_client_ip(struct dx_config_reader *r, const struct dx_node *map,
+                             struct dx_pool_config *pool)
+{
+    const struct dx_node *keepalive = dx_node_find(map, "keepalive");
+    if (pool->client_ip != DX_CLIENT_IP_PROXY_PROTOCOL)
+        return;
+    if (pool->kind == DX_KIND_ASGI)
+        dx_config_fault(
+            r, dx_node_find(map, "client_ip"),
+            "'client_ip: proxy-protocol' is for wsgi pools: uvicorn does not speak the PROXY protocol; "
+            "it takes the address from X-Forwarded-For (uvicorn --forwarded-allow-ips)");
+    if (keepalive && pool->keepalive.max > 0)
+        dx_config_fault(
+            r, keepalive,
+            "'keepalive' has no meaning with 'client_ip: proxy-protocol': each connection carries "
+            "one request of one client");
+    pool->keepalive.max = 0;
+}
+
 static void read_pool(struct dx_config_reader *r, struct dx_pair p, struct dx_config_pool_entry *e)
 {
     struct dx_slice text;
@@ -127,6 +147,8 @@ static void read_pool(struct dx_config_reader *r, struct dx_pair p, struct dx_co
     if (p.value->kind == DX_NODE_MAP)
         dx_config_sticky_finish(r, p.value, &e->pool);
     r->lines = NULL;
+    if (p.value->kind == DX_NODE_MAP)
+        settle_client_ip(r, p.value, &e->pool);
 }
 
 void dx_config_read_pools(struct dx_config_reader *r)

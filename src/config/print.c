@@ -305,6 +305,8 @@ static bool is_hidden(const struct dx_config_setting *s, const void *base)
         return *(const char *const *)((const char *)base + s->place) == NULL;
     if (s->type == TYPE_MODE)
         return !dx_address_is_unix(&((const struct dx_listen_config *)base)->address);
+    if (s->scope == SCOPE_POOL && s->nested == SCOPE_KEEPALIVE)
+        return ((const struct dx_pool_config *)base)->client_ip == DX_CLIENT_IP_PROXY_PROTOCOL;
     bool said = s->scope == SCOPE_POOL && (s->type == TYPE_SERVERS || !strcmp(s->key, "kind"));
     return said && dx_config_is_url(dx_slice_str(((const struct dx_pool_config *)base)->name));
 }

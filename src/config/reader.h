@@ -136,6 +136,7 @@ void dx_config_read_listens(struct dx_config_reader *r, const struct dx_config_s
                             void *base);
 void dx_config_read_listen_address(struct dx_config_reader *r, const struct dx_config_setting *s,
                                    struct dx_node *v, void *base);
+void dx_config_check_listens(struct dx_config_reader *r, const struct dx_node *root);
 void dx_config_read_trusted(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
                             void *base);
 void dx_config_read_servers(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,

@@ -113,6 +113,7 @@ const char *fetch_error_words(const struct fetch_curl *curl, CURL *easy, CURLcod
         return "closed without an answer";
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
+    case CURLE_ABORTED_BY_CALLBACK: /* by ours, which could not send */
         return "connection reset";
     case CURLE_PARTIAL_FILE:
         return "closed in the middle of the answer";

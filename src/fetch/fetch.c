@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "diplex/base/text.h"
 #include "fetch/easy.h"
@@ -34,6 +35,9 @@ struct dx_fetch {
     CURL *easy;
     struct curl_slist *fields;
     size_t body_n;
+    char first[DX_FETCH_FIRST]; /* sent before the request */
+    size_t first_n;
+    int fd; /* curl's socket, of a request that has something to send first */
     bool is_unix;
     void (*on_done)(void *arg, const struct dx_fetch_result *r);
     void *arg;
@@ -190,6 +194,40 @@ static size_t on_body(char *bytes, size_t one, size_t n, void *arg)
     return x->body_n > BODY_ENOUGH ? 0 : one * n;
 }
 
+/* --- what the connection begins with --- */
+
+static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+{
+    struct dx_fetch *x = arg;
+    (void)purpose;
+    x->fd = socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+    return x->fd < 0 ? CURL_SOCKET_BAD : x->fd;
+}
+
+/* Connected, and curl is about to ask. The bytes are few and the first in an empty buffer, so they go whole
+ * or not at all. */
+static int on_connected(void *arg, char *their_ip, char *our_ip, int their_port, int our_port)
+{
+    struct dx_fetch *x = arg;
+    (void)their_ip, (void)our_ip, (void)their_port, (void)our_port;
+    bool sent = send(x->fd, x->first, x->first_n, MSG_NOSIGNAL) == (ssize_t)x->first_n;
+    return sent ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
+static bool set_first(struct dx_fetch *x, struct dx_slice first)
+{
+    const struct fetch_curl *curl = &x->fetcher->curl;
+    if (first.n == 0)
+        return true;
+    DX_ASSERT(first.n <= sizeof x->first);
+    memcpy(x->first, first.p, first.n);
+    x->first_n = first.n;
+    return curl->easy_setopt(x->easy, CURLOPT_OPENSOCKETFUNCTION, on_open) == CURLE_OK &&
+           curl->easy_setopt(x->easy, CURLOPT_OPENSOCKETDATA, x) == CURLE_OK &&
+           curl->easy_setopt(x->easy, CURLOPT_PREREQFUNCTION, on_connected) == CURLE_OK &&
+           curl->easy_setopt(x->easy, CURLOPT_PREREQDATA, x) == CURLE_OK;
+}
+
 /* --- the face --- */
 
 static bool multi_set(struct dx_fetcher *f)
@@ -273,7 +311,7 @@ static bool fetch_set(struct dx_fetch *x, const struct dx_fetch_request *r)
     bool ok = !host.failed && add_field(x, host.p) && add_field(x, "Accept:"); /* "Accept:" alone: not sent */
     dx_text_fini(&host);
     return ok && fetch_easy_set(curl, x->easy, &r->address, r->path, r->timeout_ms) &&
-           fetch_set_str(curl, x->easy, CURLOPT_USERAGENT, USER_AGENT) &&
+           set_first(x, r->first) && fetch_set_str(curl, x->easy, CURLOPT_USERAGENT, USER_AGENT) &&
            curl->easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->fields) == CURLE_OK &&
            curl->easy_setopt(x->easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
            curl->easy_setopt(x->easy, CURLOPT_WRITEDATA, x) == CURLE_OK &&

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "diplex/os/clock.h"
+#include "diplex/preamble.h"
 #include "diplex/os/process.h"
 
 #define HEALTH_MAGIC 0x4ea17401u
@@ -88,10 +89,21 @@ const char *health_host(const struct dx_pool_config *pool)
     return pool->health.host ? pool->health.host : DEFAULT_HOST;
 }
 
+/* What a connection of the pool begins with when it is made for nobody. */
+static struct dx_slice preamble_of(const struct dx_pool_config *pool, char buf[DX_PREAMBLE_WRITTEN])
+{
+    struct dx_out o = dx_out_of(buf, DX_PREAMBLE_WRITTEN);
+    if (pool->client_ip == DX_CLIENT_IP_PROXY_PROTOCOL)
+        dx_preamble_write(NULL, NULL, &o);
+    return dx_out_slice(&o);
+}
+
 static void probe_start(struct watched *w)
 {
     const struct dx_health_config *h = &w->pool->config->health;
+    char preamble[DX_PREAMBLE_WRITTEN];
     struct dx_fetch_request r = {.address = w->server.address,
+                                 .first = preamble_of(w->pool->config, preamble),
                                  .host = health_host(w->pool->config),
                                  .path = h->path,
                                  .timeout_ms = h->timeout,

@@ -139,6 +139,15 @@ void dx_transport_look(struct dx_transport *t)
         t->hung_up = true;
 }
 
+bool dx_transport_local(const struct dx_transport *t, struct dx_address *out)
+{
+    struct dx_address a = {.len = sizeof(a.u)};
+    if (getsockname(t->watch.fd, &a.u.sa, &a.len) != 0)
+        return false;
+    *out = a;
+    return true;
+}
+
 void dx_transport_shutdown(struct dx_transport *t)
 {
     if (dx_transport_is_open(t))

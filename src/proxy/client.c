@@ -19,15 +19,15 @@ void client_combs_init(struct dx_proxy *p)
     dx_comb_init(&p->clients_long, CLIENT_BYTES(INET6_ADDRSTRLEN));
 }
 
-static struct dx_comb *comb_for(struct dx_proxy *p, size_t ip_n)
+static struct dx_comb *comb_for(struct dx_proxy *p, bool roomy)
 {
-    return ip_n <= CLIENT_IP_SHORT ? &p->clients_short : &p->clients_long;
+    return roomy ? &p->clients_long : &p->clients_short;
 }
 
 static void bury(struct dx_grave *g)
 {
     struct client *c = DX_CONTAINER(g, struct client, grave);
-    struct dx_comb *comb = comb_for(c->proxy, c->front.ip.n);
+    struct dx_comb *comb = comb_for(c->proxy, c->roomy);
     DX_MAGIC_CLEAR(c);
     dx_comb_put(comb, c);
 }
@@ -67,7 +67,13 @@ static uint64_t patience(const struct client *c)
     return c->proxy->stopping ? LAST_MOMENT_MS : config->timeouts.header;
 }
 
-static void on_idle(struct dx_deadline *d) { client_close(DX_CONTAINER(d, struct client, idle)); }
+static void on_idle(struct dx_deadline *d)
+{
+    struct client *c = DX_CONTAINER(d, struct client, idle);
+    if (c->preamble && !c->proxy->stopping)
+        proxy_refused(c->proxy, c->front.ip, "no PROXY header within timeouts.header");
+    client_close(c);
+}
 
 static void on_again(struct dx_task *t) { client_run(DX_CONTAINER(t, struct client, again)); }
 
@@ -77,6 +83,26 @@ static void wait_idle(struct client *c)
     dx_deadline_set(c->proxy->loop, &c->idle, patience(c));
 }
 
+/* Before the first request of a load balancer's connection. False: it has to send more first, or was closed.
+ */
+static bool client_introduced(struct client *c)
+{
+    const char *reason = NULL;
+    enum front_io io = client_read_preamble(c, &reason);
+
+    if (io == FRONT_OK)
+        return true;
+    if (io == FRONT_WAIT) { /* the time is for the whole header */
+        if (c->proxy->stopping)
+            wait_idle(c);
+        return false;
+    }
+    if (reason != NULL)
+        proxy_refused(c->proxy, c->front.ip, reason);
+    client_close(c);
+    return false;
+}
+
 /* Between requests: are there bytes of another one? True: an exchange was begun. */
 static bool client_next(struct client *c)
 {
@@ -84,6 +110,8 @@ static bool client_next(struct client *c)
 
     if (c->pausing)
         end_pause(c);
+    if (c->preamble && !client_introduced(c))
+        return false;
     if (inlet_empty(&c->in)) {
         enum dx_io io = c->transport.readable ? inlet_fill(&c->in, &c->transport, &b, false) : DX_IO_AGAIN;
         bool over = (c->proxy->stopping && c->served) || c->transport.hung_up;
@@ -148,11 +176,12 @@ static void on_event(struct dx_watch *w, unsigned what)
         client_run(c);
 }
 
-bool client_start(struct dx_proxy *p, int fd, const struct dx_address *peer)
+bool client_start(struct dx_proxy *p, int fd, const struct dx_address *peer, bool preamble)
 {
     char ip[INET6_ADDRSTRLEN + 1];
     size_t ip_n = dx_address_host_text(peer, ip, sizeof(ip));
-    struct client *c = dx_comb_get(comb_for(p, ip_n));
+    bool roomy = preamble || ip_n > CLIENT_IP_SHORT;
+    struct client *c = dx_comb_get(comb_for(p, roomy));
     if (c == NULL) {
         close(fd);
         return false;
@@ -161,11 +190,14 @@ bool client_start(struct dx_proxy *p, int fd, const struct dx_address *peer)
     memcpy(c->ip, ip, ip_n);
     DX_MAGIC_SET(c, CLIENT_MAGIC);
     c->proxy = p;
-    c->front = (struct front){.ops = &h1_front_ops, .ip = dx_slice_of(c->ip, ip_n)};
+    c->roomy = roomy;
+    c->preamble = preamble;
+    c->front =
+        (struct front){.ops = &h1_front_ops, .ip = dx_slice_of(c->ip, ip_n), .port = dx_address_port(peer)};
     c->transport.watch.on_event = on_event;
     if (!dx_transport_open(&c->transport, p->loop, fd, true)) {
         close(fd);
-        dx_comb_put(comb_for(p, ip_n), c);
+        dx_comb_put(comb_for(p, roomy), c);
         return false;
     }
     dx_list_push_tail(&p->clients, &c->link);

@@ -12,8 +12,10 @@
  * the address takes what it needs. */
 struct client {
     uint32_t magic;
-    bool served;  /* it has asked something */
-    bool pausing; /* it waits until the others had their turn */
+    bool served;   /* it has asked something */
+    bool pausing;  /* it waits until the others had their turn */
+    bool roomy;    /* there is room for any address behind it */
+    bool preamble; /* it has yet to say, in a header of the PROXY protocol, whom it speaks for */
     struct dx_transport transport;
     struct dx_proxy *proxy;
     struct exchange *exchange; /* NULL between requests */
@@ -36,6 +38,9 @@ _Static_assert(CLIENT_BYTES(CLIENT_IP_SHORT) <= 304,
 extern const struct front_ops h1_front_ops;
 
 void client_run(struct client *c);
+/* Reads the header of the PROXY protocol: OK (it is read, and the client has its address), WAIT, BAD and END
+ * (*reason; END: closed inside of it), GONE (closed without a byte). In address.c. */
+enum front_io client_read_preamble(struct client *c, const char **reason);
 static inline struct client *client_of(struct front *f) { return DX_CONTAINER(f, struct client, front); }
 static inline struct blocks client_blocks(const struct client *c)
 {

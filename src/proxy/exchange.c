@@ -21,6 +21,7 @@
 #include <errno.h>
 
 #include "diplex/http/chars.h"
+#include "diplex/preamble.h"
 #include "proxy/front.h"
 #include "proxy/steps.h"
 
@@ -82,16 +83,6 @@ static int find_route(struct exchange *x)
     return dx_route_find(x->view->snapshot->routes, name, path);
 }
 
-/* Who the client is, by trust. */
-static void identify(struct exchange *x, struct dx_forward_request *how)
-{
-    const struct dx_config *c = view_config(x->view);
-    exchange_peer(x, c, how);
-    x->client_ip = dx_forward_client_ip(&x->request.fields, how);
-    x->request_id = dx_forward_request_id(&x->request.fields, how);
-    x->proto = dx_forward_proto(&x->request.fields, how);
-}
-
 /* Where the body will come from, and in which framing it goes on (under WSGI Django reads no body that comes
  * without Content-Length). */
 static enum state plan_body(struct exchange *x)
@@ -124,7 +115,7 @@ static enum state step_route(struct exchange *x)
     struct dx_forward_request how;
     int at = find_route(x);
 
-    identify(x, &how);
+    exchange_identify(x, &how);
     if (at == -2)
         return refuse(x, &(struct dx_http_error){400, "path cannot be decoded"});
     if (at == DX_ROUTE_NONE)
@@ -135,6 +126,7 @@ static enum state step_route(struct exchange *x)
     x->body_limit = x->route->body_limit;
     if (x->pool->sticky.by != DX_STICKY_OFF)
         sticky_wish(x);
+    x->fresh_only = x->pool->keepalive.max == 0;
     if (x->request.websocket && x->pool->kind == DX_KIND_WSGI)
         return exchange_answer(x, OUTCOME_UPGRADE_REFUSED, "a wsgi pool cannot speak WebSocket");
     return plan_body(x);
@@ -278,11 +270,13 @@ static bool make_head(struct exchange *x)
     how.framing = x->up_framing;
     how.length = x->source == SOURCE_SPOOL ? dx_spool_bytes(&x->spool) : x->request.length;
     how.expect_continue = x->source == SOURCE_STREAM && x->request.expect_continue;
-    size_t cap = x->request_head_bytes + HEAD_GROWTH + 2 * x->request.host.n;
+    how.close = x->pool->keepalive.max == 0;
+    size_t cap = DX_PREAMBLE_WRITTEN + x->request_head_bytes + HEAD_GROWTH + 2 * x->request.host.n;
     char *p = dx_arena_alloc(&x->arena, cap);
     if (p == NULL)
         return false;
     struct dx_out out = dx_out_of(p, cap);
+    exchange_write_preamble(x, &out);
     if (!dx_forward_write_request(&x->request, &how, &out))
         return false;
     x->head = dx_out_slice(&out);

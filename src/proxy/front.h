@@ -22,7 +22,9 @@ struct exchange;
 struct front {
     const struct front_ops *ops;
     struct dx_slice ip; /* who is at the other end: "192.0.2.1", "2001:db8::1", "unix" */
+    uint16_t port;      /* of that address; 0: it has none */
     bool https;
+    bool anonymous; /* a load balancer that did not say for whom it speaks: what it claims is not believed */
 };
 
 struct front_ops {
@@ -49,6 +51,9 @@ struct front_ops {
     struct dx_transport *(*source)(struct front *f);
     /* The socket that takes bytes of a body as they are. NULL: use write_body. */
     struct dx_transport *(*sink)(struct front *f);
+
+    /* The address that the client connected to, as far as the socket knows. */
+    bool (*local)(struct front *f, struct dx_address *out);
 
     bool (*gone)(struct front *f); /* the client has closed, as far as is known without reading */
     void (*break_off)(struct front *f,

@@ -235,6 +235,11 @@ static struct dx_transport *source(struct front *f)
 
 static struct dx_transport *sink(struct front *f) { return &client_of(f)->transport; }
 
+static bool local(struct front *f, struct dx_address *out)
+{
+    return dx_transport_local(&client_of(f)->transport, out);
+}
+
 static bool gone(struct front *f) { return client_of(f)->transport.hung_up; }
 
 /* What is on its way still arrives, and then the connection ends inside the message. Where the end of the
@@ -262,6 +267,7 @@ const struct front_ops h1_front_ops = {
     .flush = flush,
     .source = source,
     .sink = sink,
+    .local = local,
     .gone = gone,
     .break_off = break_off,
     .say_no_more = say_no_more,

@@ -61,6 +61,9 @@ struct dx_proxy {
     struct dx_link clients;
     unsigned clients_n;
     bool stopping;
+    /* connections refused: when that was said last, and how many were since */
+    uint64_t refused_told_us;
+    uint64_t refused_untold;
     /* the access log's lines since the last flush */
     char *lines;
     size_t lines_n;
@@ -125,7 +128,7 @@ struct exchange {
 
     /* the server */
     struct dx_tried tried;
-    struct dx_wish wish; /* of a sticky pool */
+    struct dx_wish wish;          /* of a sticky pool */
     enum outcome connect_outcome; /* what to say when nobody is left to try */
     struct dx_connection *connection;
     struct dx_connection_user user;
@@ -284,13 +287,20 @@ void sticky_wish(struct exchange *x); /* once, when the pool is known */
 /* What the client is to be told with the answer, for pools that are sticky by cookie; mostly nothing. */
 struct dx_slice sticky_cookie(struct exchange *x);
 
+/* --- address.c: who the client is --- */
+bool proxy_trusts(const struct dx_config *c, const struct dx_address *a);
+/* Counts a connection that is closed before it could ask anything, and says so now and then. */
+void proxy_refused(struct dx_proxy *p, struct dx_slice ip, const char *reason);
+/* What servers of such a pool are told before the head, who the client is; nothing for others. */
+void exchange_write_preamble(const struct exchange *x, struct dx_out *o);
+
 /* --- access.c --- */
 void access_write(struct exchange *x);
 void access_flush(struct dx_proxy *p);
 
 /* --- client.c --- */
 void client_combs_init(struct dx_proxy *p);
-bool client_start(struct dx_proxy *p, int fd, const struct dx_address *peer) DX_CHECKED;
+bool client_start(struct dx_proxy *p, int fd, const struct dx_address *peer, bool preamble) DX_CHECKED;
 void client_stop_all(struct dx_proxy *p);
 unsigned client_cut_all(struct dx_proxy *p);
 

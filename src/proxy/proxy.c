@@ -118,12 +118,20 @@ bool dx_proxy_use(struct dx_proxy *p, struct dx_snapshot *s)
     return true;
 }
 
-void dx_proxy_accept(struct dx_proxy *p, int fd, const struct dx_address *peer)
+void dx_proxy_accept(struct dx_proxy *p, int fd, const struct dx_address *peer, bool preamble)
 {
+    char ip[DX_ADDRESS_TEXT];
+
     DX_MAGIC_OK(p, PROXY_MAGIC);
     DX_ASSERT(p->view != NULL);
-    (void)!client_start(p, fd,
-                        peer); /* without memory the connection is closed: there is nothing better to do */
+    if (preamble && !proxy_trusts(view_config(p->view), peer)) {
+        close(fd);
+        proxy_refused(p, dx_slice_of(ip, dx_address_host_text(peer, ip, sizeof(ip))),
+                      "not in trusted_proxies");
+        return;
+    }
+    /* Without memory the connection is closed: there is nothing better to do. */
+    (void)!client_start(p, fd, peer, preamble);
 }
 
 void dx_proxy_stop(struct dx_proxy *p)

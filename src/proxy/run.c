@@ -303,32 +303,6 @@ enum state exchange_end(struct exchange *x, enum outcome o)
     return STATE_FINISH;
 }
 
-/* The address is kept as text alone, which is what nearly every request needs of it. */
-static bool is_trusted(const struct dx_config *c, struct dx_slice ip)
-{
-    struct dx_address a = {.len = sizeof(a.u.sa), .u.sa.sa_family = AF_UNIX};
-
-    if (!dx_slice_eq(ip, DX_SLICE("unix")) && !dx_address_from_ip(ip, 0, &a))
-        return false;
-    for (unsigned i = 0; i < c->trusted_n; i++)
-        if (dx_cidr_match(&c->trusted[i], &a))
-            return true;
-    return false;
-}
-
-void exchange_peer(const struct exchange *x, const struct dx_config *c, struct dx_forward_request *how)
-{
-    *how = (struct dx_forward_request){
-        .peer_ip = x->front->ip,
-        .peer_trusted = c->trusted_n > 0 && is_trusted(c, x->front->ip),
-        .trusted = c->trusted,
-        .trusted_n = c->trusted_n,
-        .https = x->front->https,
-        .request_id = dx_slice_of(x->id_text, sizeof(x->id_text)),
-        .start_us = x->start_wall_us,
-    };
-}
-
 static bool storage(struct exchange *x, struct dx_fields *f)
 {
     if (f->at == NULL) {
@@ -365,7 +339,9 @@ void exchange_release_connection(struct exchange *x)
 {
     bool whole = x->up_ended && !x->up_broken && outlet_empty(&x->up) && inlet_empty(&x->in);
 
-    if (whole && x->response.keep_alive && x->answer.framing != DX_FRAMING_CLOSE)
+    bool kept = x->response.keep_alive && x->answer.framing != DX_FRAMING_CLOSE && x->pool->keepalive.max > 0;
+
+    if (whole && kept)
         dx_connection_keep(&x->connection);
     else
         dx_connection_close(&x->connection);

@@ -25,6 +25,8 @@ enum state exchange_end(struct exchange *x, enum outcome o) DX_CHECKED;
 
 /* What forwarding has to know of the client's connection. */
 void exchange_peer(const struct exchange *x, const struct dx_config *c, struct dx_forward_request *how);
+/* Who the client is and what it says of itself, by trust. *how as by exchange_peer. */
+void exchange_identify(struct exchange *x, struct dx_forward_request *how);
 bool exchange_answer_storage(struct exchange *x) DX_CHECKED; /* room for the fields of a response */
 static inline bool exchange_body_read(const struct exchange *x)
 {

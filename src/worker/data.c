@@ -158,6 +158,7 @@ static bool fill_orders(struct data *d, unsigned worker, const struct dx_config 
             return dx_err_set(err, "no socket for %s", c->listen[i].text);
         o->listen[i].text = c->listen[i].text;
         o->listen[i].fd = s->fd[worker];
+        o->listen[i].preamble = c->listen[i].proxy_protocol;
     }
     o->listen_n = c->listen_n;
     return true;

@@ -16,6 +16,7 @@
 struct listener {
     struct worker *worker;
     char text[512]; /* the address as configured; empty: this place is free */
+    bool preamble;  /* connections begin with a header of the PROXY protocol */
     int fd;         /* borrowed from the main thread */
     struct dx_watch watch;
     struct dx_timer pause; /* out of descriptors: not listening for a moment */
@@ -28,6 +29,7 @@ struct orders {
     struct {
         const char *text; /* lives as long as the snapshot */
         int fd;
+        bool preamble;
     } listen[LISTENERS_MAX];
     unsigned listen_n;
     uint64_t number; /* of these orders: what the worker reports when they are carried out */

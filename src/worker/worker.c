@@ -36,7 +36,7 @@ static void accept_some(struct listener *l, unsigned most)
     for (unsigned i = 0; i < most; i++) {
         int fd = dx_listen_accept(l->fd, &peer);
         if (fd >= 0) {
-            dx_proxy_accept(l->worker->proxy, fd, &peer);
+            dx_proxy_accept(l->worker->proxy, fd, &peer, l->preamble);
             continue;
         }
         if (!out_of_descriptors(errno))
@@ -100,7 +100,11 @@ static bool follow_listeners(struct worker *w, const struct orders *o)
             size_t n = strlen(o->listen[i].text);
             DX_ASSERT(n < sizeof(l->text));
             memcpy(l->text, o->listen[i].text, n + 1);
+            l->preamble = o->listen[i].preamble;
         }
+        if (l->preamble != o->listen[i].preamble) /* who connected before the change did so by the old rule */
+            accept_some(l, ACCEPTS_LAST);
+        l->preamble = o->listen[i].preamble;
         l->wanted = true;
     }
     for (unsigned i = 0; i < PLACES_MAX; i++)

@@ -123,6 +123,79 @@ START_TEST(servers_in_every_form)
 }
 END_TEST
 
+START_TEST(the_proxy_protocol)
+{
+    struct dx_config *c = must_parse(
+        "listen: [{address: ':80', proxy_protocol: yes}, 81, {address: 'unix:/x', proxy_protocol: no}]\n"
+        "pools:\n  a: {kind: wsgi, servers: 'w:1', client_ip: proxy-protocol}\n"
+        "  b: {kind: wsgi, servers: 'w:1', client_ip: proxy-protocol, keepalive: off}\n"
+        "  c: {kind: asgi, servers: 'w:1', client_ip: forwarded}\n  d: 'wsgi://w:2'\n"
+        "routes: {/: a}\ntrusted_proxies: private\n");
+    ck_assert(c->listen[0].proxy_protocol && !c->listen[1].proxy_protocol && !c->listen[2].proxy_protocol);
+    ck_assert_int_eq(c->pools[0].client_ip, DX_CLIENT_IP_PROXY_PROTOCOL);
+    ck_assert_uint_eq(c->pools[0].keepalive.max, 0);
+    ck_assert_int_eq(c->pools[1].client_ip, DX_CLIENT_IP_PROXY_PROTOCOL);
+    ck_assert_int_eq(c->pools[2].client_ip, DX_CLIENT_IP_FORWARDED);
+    ck_assert_int_eq(c->pools[3].client_ip, DX_CLIENT_IP_FORWARDED);
+    ck_assert_uint_eq(c->pools[3].keepalive.max, 256);
+    dx_config_free(&c);
+}
+END_TEST
+
+/* Each word is exactly its networks: the address before one and the one behind it are strangers. */
+START_TEST(trusted_words)
+{
+    static const struct {
+        const char *word, *ip;
+        bool in;
+    } rows[] = {
+        {"loopback", "127.0.0.1", true},
+        {"loopback", "127.255.255.255", true},
+        {"loopback", "::1", true},
+        {"loopback", "::ffff:127.0.0.1", true},
+        {"loopback", "128.0.0.0", false},
+        {"loopback", "::2", false},
+        {"loopback", "10.0.0.1", false},
+        {"private", "10.0.0.0", true},
+        {"private", "10.255.255.255", true},
+        {"private", "11.0.0.0", false},
+        {"private", "9.255.255.255", false},
+        {"private", "172.16.0.0", true},
+        {"private", "172.31.255.255", true},
+        {"private", "172.32.0.0", false},
+        {"private", "172.15.255.255", false},
+        {"private", "192.168.0.0", true},
+        {"private", "192.168.255.255", true},
+        {"private", "192.169.0.0", false},
+        {"private", "fc00::", true},
+        {"private", "fdff:ffff::1", true},
+        {"private", "fe00::", false},
+        {"private", "fe80::1", false},
+        {"private", "169.254.1.1", false},
+        {"private", "100.64.0.1", false},
+        {"private", "127.0.0.1", false},
+        {"private", "::ffff:10.0.0.1", true},
+        {"private", "::ffff:192.168.1.1", true},
+        {"private", "::ffff:11.0.0.1", false},
+        {"10.0.0.0/8", "::ffff:10.0.0.1", true},
+        {"'::ffff:10.0.0.0/104'", "10.0.0.1", true},
+        {"unix", "127.0.0.1", false},
+    };
+    for (size_t i = 0; i < DX_COUNT(rows); i++) {
+        char text[128];
+        struct dx_address a;
+        bool in = false;
+        (void)snprintf(text, sizeof text, "routes: {/: 'wsgi://w:1'}\ntrusted_proxies: %s\n", rows[i].word);
+        struct dx_config *c = must_parse(text);
+        ck_assert(dx_address_from_ip(dx_slice_str(rows[i].ip), 0, &a));
+        for (unsigned k = 0; k < c->trusted_n; k++)
+            in |= dx_cidr_match(&c->trusted[k], &a);
+        ck_assert_msg(in == rows[i].in, "%s in %s", rows[i].ip, rows[i].word);
+        dx_config_free(&c);
+    }
+}
+END_TEST
+
 START_TEST(listen_in_every_form)
 {
     struct dx_config *c = must_parse(
@@ -386,6 +459,8 @@ int main(void)
     tcase_add_test(tc, defaults_by_kind);
     tcase_add_test(tc, the_kind_may_come_last);
     tcase_add_test(tc, servers_in_every_form);
+    tcase_add_test(tc, the_proxy_protocol);
+    tcase_add_test(tc, trusted_words);
     tcase_add_test(tc, listen_in_every_form);
     tcase_add_test(tc, health_in_every_form);
     tcase_add_test(tc, health_host_without_hosts_is_localhost);

@@ -89,6 +89,8 @@ static const char *const texts[] = {
     "pools: {a: {kind: wsgi, servers: 'w:1', sticky: {cookie: c}, slow_start: 3s, eject: {max: 7%}},\n"
     "        b: {kind: asgi, servers: 'w:1', sticky: client_ip}, c: {kind: asgi, servers: 'w:1', sticky: "
     "{header: h}}}\nroutes: {/: a}\n",
+    "listen: [{address: ':80', proxy_protocol: yes}, 81]\ntrusted_proxies: [loopback, unix]\n"
+    "pools: {a: {kind: wsgi, servers: 'w:1', client_ip: proxy-protocol}}\n",
     "pools: {a: {kind: wsgi, servers: 'w:1', health: /up}}\nroutes: {'[::1]/': a}\n",
     "limits: {body: 1025, header_size: 1500}\ntimeouts: {idle: 1m1s1ms}\nroutes: {/: 'wsgi://w:1'}\n",
 };

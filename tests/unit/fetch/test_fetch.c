@@ -119,6 +119,7 @@ static void server_stop(struct server *s)
 static struct dx_loop *loop;
 static struct dx_fetcher *fetcher;
 static struct dx_err err;
+static struct dx_slice first; /* what connections begin with; empty: with the request */
 
 static void setup(void)
 {
@@ -135,6 +136,12 @@ static void setup(void)
     fetcher = dx_fetcher_new(loop);
     ck_assert_ptr_nonnull(fetcher);
     ck_assert_msg(dx_fetcher_load(fetcher, &err), "%s", err.text);
+}
+
+static void setup_first(void)
+{
+    setup();
+    first = DX_SLICE("PROXY UNKNOWN\r\n");
 }
 
 static void teardown(void)
@@ -167,6 +174,7 @@ static struct dx_fetch_request request(const struct dx_address *to, const char *
     return (struct dx_fetch_request){.address = *to,
                                      .host = "www.example.com",
                                      .path = path,
+                                     .first = first,
                                      .timeout_ms = TIMEOUT_MS,
                                      .on_done = on_done,
                                      .arg = t};
@@ -193,7 +201,8 @@ START_TEST(a_probe_is_asked_and_answered)
         ck_assert_ptr_null(t.last.error);
         ck_assert(!t.last.refused && !t.last.timed_out);
         ck_assert_uint_gt(t.last.total_us, 0);
-        ck_assert_str_eq(both[i]->head,
+        ck_assert_int_eq(memcmp(both[i]->head, first.p ? first.p : "", first.n), 0);
+        ck_assert_str_eq(both[i]->head + first.n,
                          "GET /ok?x=1 HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: diplex/" DIPLEX_VERSION
                          " (health)\r\n\r\n");
     }
@@ -311,6 +320,30 @@ START_TEST(a_full_unix_backlog_counts_as_busy)
 }
 END_TEST
 
+/* The kernel drops who wants to connect: the whole time goes by before there is a connection. */
+START_TEST(a_full_tcp_backlog_is_a_timeout)
+{
+    struct told t;
+    struct dx_address at;
+    int clients[8], listener = socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert(dx_address_from_ip(DX_SLICE("127.0.0.1"), 0, &at));
+    ck_assert_int_eq(bind(listener, &at.u.sa, at.len), 0);
+    ck_assert_int_eq(getsockname(listener, &at.u.sa, &at.len), 0);
+    ck_assert_int_eq(listen(listener, 0), 0);
+    for (size_t i = 0; i < DX_COUNT(clients); i++) {
+        clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        (void)connect(clients[i], &at.u.sa, at.len);
+    }
+    fetch(&at, "/", SHORT_MS, &t);
+    ck_assert_str_eq(t.error, "timeout");
+    ck_assert(t.last.timed_out && !t.last.refused);
+    ck_assert_uint_ge(t.last.total_us, SHORT_MS * 1000 / 2);
+    for (size_t i = 0; i < DX_COUNT(clients); i++)
+        (void)close(clients[i]);
+    (void)close(listener);
+}
+END_TEST
+
 START_TEST(many_run_at_once)
 {
     struct told t = {.of = 20};
@@ -387,11 +420,10 @@ START_TEST(once_says_why_not)
 }
 END_TEST
 
-int main(void)
+static TCase *probes(const char *name, SFun begin)
 {
-    Suite *s = suite_create("fetch");
-    TCase *c = tcase_create("fetch");
-    tcase_add_checked_fixture(c, setup, teardown);
+    TCase *c = tcase_create(name);
+    tcase_add_checked_fixture(c, begin, teardown);
     tcase_set_timeout(c, 30);
     tcase_add_test(c, a_probe_is_asked_and_answered);
     tcase_add_test(c, statuses_are_told_as_they_are);
@@ -401,9 +433,20 @@ int main(void)
     tcase_add_test(c, silence_is_a_timeout);
     tcase_add_test(c, nobody_there_is_refused);
     tcase_add_test(c, a_full_unix_backlog_counts_as_busy);
+    tcase_add_test(c, a_full_tcp_backlog_is_a_timeout);
     tcase_add_test(c, many_run_at_once);
     tcase_add_test(c, what_is_cancelled_is_not_told);
     tcase_add_test(c, freeing_cancels_what_runs);
+    return c;
+}
+
+int main(void)
+{
+    Suite *s = suite_create("fetch");
+    suite_add_tcase(s, probes("probes", setup));
+    suite_add_tcase(s, probes("probes that say something first", setup_first));
+    TCase *c = tcase_create("once");
+    tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_test(c, once_brings_the_body);
     tcase_add_test(c, once_says_why_not);
     suite_add_tcase(s, c);

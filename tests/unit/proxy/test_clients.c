@@ -14,7 +14,7 @@ static struct peer *client_from(const char *ip)
     int inside = dx_listen_accept(front, &from);
     ck_assert_int_ge(inside, 0);
     ck_assert(dx_address_from_ip(dx_slice_of(ip, strlen(ip)), 4711, &from));
-    dx_proxy_accept(proxy, inside, &from);
+    dx_proxy_accept(proxy, inside, &from, false);
     return peer_new(fd);
 }
 

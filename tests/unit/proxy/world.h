@@ -132,7 +132,7 @@ static inline struct peer *client_new(void)
     int inside = dx_listen_accept(front, &from);
     ck_assert_int_ge(inside, 0);
     (void)dx_loop_refresh_us(loop);
-    dx_proxy_accept(proxy, inside, &from);
+    dx_proxy_accept(proxy, inside, &from, false);
     return peer_new(fd);
 }
 
