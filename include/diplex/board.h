@@ -83,6 +83,22 @@ enum dx_down_reason dx_board_server_why(const struct dx_board *b, uint32_t id);
 void dx_board_server_set_risen(struct dx_board *b, uint32_t id, uint64_t at_ms); /* control */
 uint64_t dx_board_server_risen_ms(const struct dx_board *b, uint32_t id);
 
+/* --- a pool's waiting room --- */
+
+/* What an operator has said of a pool's requests: all are held, or those with unsafe methods (RFC
+ * 9110 9.2.1). Control writes. */
+enum dx_board_hold { DX_HOLD_NONE, DX_HOLD_WRITES, DX_HOLD_ALL };
+void dx_board_pool_hold_set(struct dx_board *b, uint32_t pool, enum dx_board_hold hold);
+enum dx_board_hold dx_board_pool_hold(const struct dx_board *b, uint32_t pool); /* one load */
+
+/* Who waits for a server of the pool. Data writes, under the lock of the pool's queue. */
+struct dx_board_waits {
+    uint32_t waiting; /* requests */
+    bool held;        /* because no server can take one; else because all slots are taken */
+};
+void dx_board_pool_waits_set(struct dx_board *b, uint32_t pool, struct dx_board_waits w);
+struct dx_board_waits dx_board_pool_waits(const struct dx_board *b, uint32_t pool);
+
 /* --- what a worker knows of a server: written by that worker only, read by control and by other workers ---
  */
 

@@ -15,6 +15,8 @@ enum dx_kind { DX_KIND_WSGI, DX_KIND_ASGI };
 enum dx_client_ip { DX_CLIENT_IP_FORWARDED, DX_CLIENT_IP_PROXY_PROTOCOL };
 enum dx_access_format { DX_ACCESS_JSON, DX_ACCESS_COMMON, DX_ACCESS_OFF };
 
+enum dx_fair { DX_FAIR_NONE, DX_FAIR_CLIENT_IP };
+
 /* All durations in milliseconds; 0 means none where the manual says so. */
 struct dx_listen_config {
     const char *text; /* as written, after ${} */
@@ -59,6 +61,10 @@ struct dx_pool_config {
     struct { uint64_t idle; unsigned max; } keepalive; /* connections to servers: idle time by kind, idle connections per worker and server; max 0: never kept */
     struct { unsigned failures, max; uint64_t within, lasts; } eject;  /* passive marking: `eject: {failures, within, for, max}`; failures 0: off; max in percent */
     struct { uint64_t connect, response, idle, tunnel; } timeouts; /* idle, tunnel: 0 = silence never ends it (asgi's default) */
+    unsigned slots; /* requests at a time on each server, over all workers; 0: no cap */
+    struct { unsigned max; uint64_t wait; enum dx_fair fair_by; } queue; /* for a slot */
+    struct { uint64_t wait, bytes; unsigned max; } hold; /* while no server can take a request; wait 0: off */
+    struct { unsigned max; bool idempotency_key; } retry; /* of requests that were sent */
     uint64_t body_limit;
     unsigned line; /* in the file, for messages; 0: built in */
 };
@@ -66,6 +72,7 @@ struct dx_pool_config {
 struct dx_route_config {
     const char *host, *path; /* host "" for every host; lower case */
     unsigned pool;           /* index into pools */
+    unsigned share;          /* of the pool's slots, in per cent; 100: all */
     uint64_t body_limit;     /* its pool's unless set */
     unsigned line;
 };

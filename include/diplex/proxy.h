@@ -10,6 +10,7 @@
 #include "diplex/config.h"
 #include "diplex/journal.h"
 #include "diplex/loop.h"
+#include "diplex/queue.h"
 
 /* --- snapshots: one configuration, immutable, shared by all workers, kept as long as a request runs on it --- */
 
@@ -30,6 +31,10 @@ const struct dx_config *dx_snapshot_config(const struct dx_snapshot *s);
 struct dx_proxy_hints;
 struct dx_proxy_hints *dx_proxy_hints_new(void) DX_CHECKED;
 void dx_proxy_hints_free(struct dx_proxy_hints **h);
+/* Brings the gates of its pools under its settings: before the workers use it. False: out of memory. */
+bool dx_snapshot_open_gates(const struct dx_snapshot *s, struct dx_queues *q) DX_CHECKED;
+/* Forgets the gates of pools that it does not name: when all workers use it. */
+void dx_snapshot_close_gates(const struct dx_snapshot *s, struct dx_queues *q);
 
 /* --- a worker's proxy --- */
 
@@ -38,6 +43,7 @@ struct dx_proxy;
 struct dx_proxy_setup {
     struct dx_loop *loop;
     struct dx_board *board;
+    struct dx_queues *queues;   /* borrowed */
     unsigned worker;
     int news_fd;                /* eventfd for failures of servers; -1: none */
     struct dx_journal *access;  /* borrowed; NULL: no access log */

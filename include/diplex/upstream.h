@@ -9,15 +9,15 @@
 #include "diplex/board.h"
 #include "diplex/config.h"
 #include "diplex/net.h"
-#include "diplex/roster.h"
+#include "diplex/queue.h"
 
 struct dx_upstream;
 struct dx_pool;
 struct dx_server;
 struct dx_connection;
 
-/* news_fd (borrowed): an eventfd that is written when a server failed. */
-struct dx_upstream *dx_upstream_new(struct dx_loop *l, struct dx_board *b, unsigned worker, int news_fd) DX_CHECKED;
+/* news_fd (borrowed): an eventfd that is written when a server failed. Queues (borrowed) hear of servers that refuse. */
+struct dx_upstream *dx_upstream_new(struct dx_loop *l, struct dx_board *b, struct dx_queues *q, unsigned worker, int news_fd) DX_CHECKED;
 /* Closes idle connections and frees; no connection may be in use. */
 void dx_upstream_free(struct dx_upstream **u);
 /* Closes every idle connection now (stopping). */
@@ -34,6 +34,8 @@ uint32_t dx_pool_epoch(const struct dx_pool *p);
 
 /* A server that may take a request now: up (or, when none is, starting, or else ejected), primaries before backups, not tried yet. NULL: there is none. */
 struct dx_server *dx_pool_pick(struct dx_pool *p, const struct dx_tried *tried, const struct dx_wish *wish);
+/* The server that a slot is for; NULL: it has left the pool meanwhile. */
+struct dx_server *dx_pool_server(struct dx_pool *p, const struct dx_slot *slot);
 uint32_t dx_server_id(const struct dx_server *s);
 uint64_t dx_server_mark(const struct dx_server *s); /* of a sticky pool's server: see dx_roster_server */
 const char *dx_server_name(const struct dx_server *s);
@@ -59,6 +61,9 @@ struct dx_transport *dx_connection_transport(struct dx_connection *c);
 struct dx_server *dx_connection_server(struct dx_connection *c);
 bool dx_connection_reused(const struct dx_connection *c);
 
+/* The slot is the connection's from now on and ends with the request on it; *slot is empty afterwards. */
+void dx_connection_take_slot(struct dx_connection *c, struct dx_slot *slot);
+
 /* Notes for health, for balancing and for the counters. */
 void dx_connection_asked(struct dx_connection *c);                     /* a request was sent */
 void dx_connection_answered(struct dx_connection *c, unsigned status); /* a response head was read */
@@ -69,5 +74,8 @@ void dx_connection_timed_out(struct dx_connection *c);                 /* the di
  * that the server keeps it. */
 void dx_connection_keep(struct dx_connection **c);
 void dx_connection_close(struct dx_connection **c); /* NULL is fine */
+/* Nobody wants the answer any more, but a worker of the server is still busy with it: the connection stays open, and its slot taken, until the server says
+ * something or closes, for `ms` at most. */
+void dx_connection_abandon(struct dx_connection **c, uint64_t ms);
 
 #endif

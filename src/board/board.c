@@ -151,6 +151,8 @@ void dx_board_data_started(struct dx_board *b, int pid)
     DX_ASSERT(b->own);
     for (unsigned w = 0; w < b->workers; w++)
         clear_gauges(b, &b->parts[w]);
+    for (uint32_t i = 0; i < DX_BOARD_POOLS; i++)
+        dx_board_pool_waits_set(b, i, (struct dx_board_waits){0});
     atomic_store_explicit(&b->shared->head.data_pid, (uint32_t)pid, memory_order_relaxed);
     atomic_fetch_add_explicit(&b->shared->head.data_starts, 1, memory_order_relaxed);
 }

@@ -61,6 +61,37 @@ const char *dx_down_reason_word(enum dx_down_reason why)
     DX_NEVER("a reason without a word");
 }
 
+/* --- the waiting rooms of pools --- */
+
+static struct pool *pool_at(const struct dx_board *b, uint32_t pool)
+{
+    DX_MAGIC_OK(b, BOARD_MAGIC);
+    DX_ASSERT(pool < DX_BOARD_POOLS);
+    return &b->shared->pools[pool];
+}
+
+void dx_board_pool_hold_set(struct dx_board *b, uint32_t pool, enum dx_board_hold hold)
+{
+    atomic_store_explicit(&pool_at(b, pool)->hold, (uint32_t)hold, memory_order_relaxed);
+}
+
+enum dx_board_hold dx_board_pool_hold(const struct dx_board *b, uint32_t pool)
+{
+    uint32_t hold = atomic_load_explicit(&pool_at(b, pool)->hold, memory_order_relaxed);
+    return hold > DX_HOLD_ALL ? DX_HOLD_NONE : (enum dx_board_hold)hold;
+}
+
+void dx_board_pool_waits_set(struct dx_board *b, uint32_t pool, struct dx_board_waits w)
+{
+    atomic_store_explicit(&pool_at(b, pool)->waits, w.waiting << 1 | w.held, memory_order_relaxed);
+}
+
+struct dx_board_waits dx_board_pool_waits(const struct dx_board *b, uint32_t pool)
+{
+    uint32_t word = atomic_load_explicit(&pool_at(b, pool)->waits, memory_order_relaxed);
+    return (struct dx_board_waits){.waiting = word >> 1, .held = word & 1};
+}
+
 /* --- cells --- */
 
 struct dx_board_cell *dx_board_cell(struct dx_board *b, unsigned worker, uint32_t server)

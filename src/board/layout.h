@@ -27,6 +27,8 @@ struct list {
 
 struct pool {
     _Atomic uint32_t version;
+    _Atomic uint32_t hold;  /* enum dx_board_hold */
+    _Atomic uint32_t waits; /* requests that wait, shifted by one; the lowest bit: they are held */
     struct list copies[2];
 };
 

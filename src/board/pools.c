@@ -168,6 +168,7 @@ uint32_t dx_board_pool_add(struct dx_board *b, const char *name)
         own->used = true;
         own->n = 0;
         name_key(name, own->name);
+        dx_board_pool_hold_set(b, i, DX_HOLD_NONE);
         publish(b, i);
         return i;
     }

@@ -51,6 +51,27 @@ static void default_admin(struct dx_config_reader *r)
     r->own->model.admin = dx_config_keep(r, dx_slice_of(path, (size_t)n));
 }
 
+/* What is about slots is of no use without them. */
+static void check_slots(struct dx_config_reader *r)
+{
+    const struct dx_config *c = &r->own->model;
+    const struct dx_config_setting *queue = dx_config_setting_find(SCOPE_POOL, DX_SLICE("queue"));
+    size_t at = dx_config_setting_index(queue);
+
+    for (unsigned i = 0; i < c->pools_n; i++) {
+        unsigned line = r->own->pool_lines[i][at];
+        if (c->pools[i].slots == 0 && line != 0)
+            dx_config_fault_at(r, line, 1,
+                               "'queue' needs 'slots' in the pool '%s': without them nobody waits",
+                               c->pools[i].name);
+    }
+    for (unsigned i = 0; i < c->routes_n; i++) {
+        const struct dx_pool_config *pool = &c->pools[c->routes[i].pool];
+        if (pool->slots == 0 && c->routes[i].share < 100)
+            dx_config_fault_at(r, c->routes[i].line, 1, "'share' needs 'slots' in the pool '%s'", pool->name);
+    }
+}
+
 static void read_top(struct dx_config_reader *r, const struct dx_node *root)
 {
     if (!root || (root->kind == DX_NODE_TEXT && dx_config_is_null(root))) {
@@ -71,6 +92,8 @@ static void read_top(struct dx_config_reader *r, const struct dx_node *root)
     dx_config_read_pools(r);
     if (!dx_config_read_routes(r) || !dx_config_pools_finish(r))
         r->no_memory = true;
+    else if (r->faults->n == 0)
+        check_slots(r);
 }
 
 /* A check names a host that the site has, never a server: Django refuses what is not in ALLOWED_HOSTS. */

@@ -283,6 +283,8 @@ static void print_routes(struct printer *p, const struct dx_config *c)
         size_t from = p->out->n + 1;
         dx_text_addf(p->out, "\n    body: %s", dx_config_setting_number(body, route->body_limit, size));
         put_comment(p, from, route->body_limit == pool->body_limit ? "that of its pool" : NULL);
+        if (pool->slots > 0)
+            dx_text_addf(p->out, "    share: %u%%\n", route->share);
     }
 }
 
@@ -305,6 +307,8 @@ static bool is_hidden(const struct dx_config_setting *s, const void *base)
         return *(const char *const *)((const char *)base + s->place) == NULL;
     if (s->type == TYPE_MODE)
         return !dx_address_is_unix(&((const struct dx_listen_config *)base)->address);
+    if (s->nested == SCOPE_QUEUE && ((const struct dx_pool_config *)base)->slots == 0)
+        return true;
     if (s->scope == SCOPE_POOL && s->nested == SCOPE_KEEPALIVE)
         return ((const struct dx_pool_config *)base)->client_ip == DX_CLIENT_IP_PROXY_PROTOCOL;
     bool said = s->scope == SCOPE_POOL && (s->type == TYPE_SERVERS || !strcmp(s->key, "kind"));

@@ -135,11 +135,16 @@ static bool read_key(struct reading *g, const struct dx_node *key, struct dx_rou
     return true;
 }
 
+static struct dx_route_config empty_route(unsigned line)
+{
+    return (struct dx_route_config){.host = "", .path = "", .share = 100, .body_limit = UNSET, .line = line};
+}
+
 static void read_pair(struct reading *g, struct dx_pair p, struct dx_route_config *route)
 {
     static const char *const of_list[] = {"path", "host"};
     struct dx_config_reader *r = g->r;
-    *route = (struct dx_route_config){.host = "", .path = "", .body_limit = UNSET, .line = p.key->line};
+    *route = empty_route(p.key->line);
     bool good = read_key(g, p.key, route);
     struct dx_route_config read = *route;
     if (p.value->kind != DX_NODE_MAP) {
@@ -157,13 +162,14 @@ static void read_pair(struct reading *g, struct dx_pair p, struct dx_route_confi
     }
     route->pool = read.pool;
     route->body_limit = read.body_limit;
+    route->share = read.share;
     if (good)
         check_twice(g, p.key, route);
 }
 
 static void read_item(struct reading *g, struct dx_node *item, struct dx_route_config *route)
 {
-    *route = (struct dx_route_config){.host = "", .path = "", .body_limit = UNSET, .line = item->line};
+    *route = empty_route(item->line);
     if (item->kind != DX_NODE_MAP) {
         dx_config_fault(g->r, item, "a route in a list is a mapping: {path: /async/, pool: async}");
         return;
@@ -193,7 +199,8 @@ static bool route_to_the_only_pool(struct dx_config_reader *r)
         return true;
     if (!allocate(r, 1))
         return false;
-    r->own->model.routes[0] = (struct dx_route_config){.host = "", .path = "/", .body_limit = UNSET};
+    r->own->model.routes[0] = empty_route(0);
+    r->own->model.routes[0].path = "/";
     return true;
 }
 

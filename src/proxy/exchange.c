@@ -2,11 +2,11 @@
 /*
  * The life of one request, from its first byte to its line in the log.
  *
- *   READ_HEAD* -> ROUTE -> (READ_BODY*) -> PICK -> CONNECT* -> SEND* -> AWAIT_HEAD* -> RELAY* -> DRAIN* -+
- *       |           |          |            |  ^       |        |          |  |          |         ^     |
- *       | bad,slow  | 404      | 413        |  +-retry-+--------+----------+  |          +DELIVER*-+     v
- *       |           |          |            |                                 +- 101 -> TUNNEL* ----> FINISH
- *       +-----------+----------+------------+-------------> REPLY* -------------------------------------^
+ *   READ_HEAD* -> ROUTE -> (READ_BODY*) -> PICK* -> CONNECT* -> SEND* -> AWAIT_HEAD* -> RELAY* -> DRAIN* -+
+ *       |           |          |            |  ^        |        |          |  |          |         ^     |
+ *       | bad,slow  | 404      | 413    503 |  +-retry--+--------+----------+  |          +DELIVER*-+     v
+ *       |           |          |            |                                  +- 101 -> TUNNEL* ----> FINISH
+ *       +-----------+----------+------------+--------------> REPLY* -------------------------------------^
  *                                                                              * may wait for the loop
  *
  * The table of states (states.def) says for each what it waits for, how long, with which outcome that ends,
@@ -193,46 +193,41 @@ static void went_to(struct exchange *x, struct dx_server *s)
     memcpy(x->server, dx_server_name(s), n < sizeof(x->server) ? n + 1 : sizeof(x->server));
 }
 
-static enum state nobody_left(struct exchange *x)
+/* No connection could even be begun. */
+static enum state dial_failed(struct exchange *x)
 {
-    if (x->tried.n == 0)
-        return exchange_answer(x, OUTCOME_POOL_DOWN, x->reason);
-    return exchange_answer(x, x->connect_outcome, x->reason);
-}
+    bool ours = errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS;
 
-/* A request may outlive its pool: a reload took the pool away while the body was read. */
-static struct dx_server *pick_server(struct exchange *x)
-{
-    const struct view_pool *at = &x->view->pools[x->route->pool];
-
-    if (dx_pool_epoch(at->pool) == at->epoch)
-        return dx_pool_pick(at->pool, &x->tried, &x->wish);
-    x->reason = "the pool has left the configuration";
-    return NULL;
+    x->connect_outcome = ours ? OUTCOME_NO_MEMORY : OUTCOME_CONNECT_FAILED;
+    x->reason = dx_err_text(errno);
+    dx_slot_give_back(&x->turn.slot);
+    return ours ? exchange_answer(x, OUTCOME_NO_MEMORY, x->reason) : STATE_PICK;
 }
 
 static enum state step_pick(struct exchange *x)
 {
     uint64_t now = dx_loop_now_us(x->proxy->loop);
+    struct dx_server *s = NULL;
 
-    if (x->picked_us == 0)
-        x->queued_us = x->picked_us = now;
-    struct dx_server *s = pick_server(x);
-    if (s == NULL)
-        return nobody_left(x);
-    x->connection = x->fresh_only ? NULL : dx_server_reuse(s, &x->user);
-    if (x->connection == NULL) {
-        x->connection = dx_server_dial(s, &x->user);
-        went_to(x, s);
-        if (x->connection == NULL) {
-            bool ours = errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS;
-            x->connect_outcome = ours ? OUTCOME_NO_MEMORY : OUTCOME_CONNECT_FAILED;
-            x->reason = dx_err_text(errno);
-            return ours ? nobody_left(x) : STATE_PICK;
-        }
-    } else {
-        went_to(x, s);
+    if (x->queued_us == 0)
+        x->queued_us = now;
+    if (dx_turn_waits(&x->turn) && x->front->ops->gone(x->front)) {
+        dx_turn_leave(&x->turn);
+        return exchange_end(x, OUTCOME_CLIENT_LEFT);
     }
+    enum dx_turn_answer answer = exchange_take_turn(x, &s);
+    if (answer == DX_TURN_WAIT)
+        return STATE_WAIT;
+    if (answer != DX_TURN_GO)
+        return exchange_no_turn(x, answer);
+    x->picked_us = now;
+    x->connection = x->fresh_only ? NULL : dx_server_reuse(s, &x->user);
+    if (x->connection == NULL)
+        x->connection = dx_server_dial(s, &x->user);
+    went_to(x, s);
+    if (x->connection == NULL)
+        return dial_failed(x);
+    dx_connection_take_slot(x->connection, &x->turn.slot);
     x->reused = dx_connection_reused(x->connection);
     return x->reused ? STATE_SEND : STATE_CONNECT;
 }
@@ -283,21 +278,18 @@ static bool make_head(struct exchange *x)
     return true;
 }
 
-/* The server ended the connection before a byte of an answer. May the request go out again? RFC 9110 9.2.2:
- * not by itself unless idempotent; what was never sent at all may always go. */
+/* The server ended the connection before a byte of an answer. */
 static enum state server_broke(struct exchange *x, const char *reason)
 {
-    bool unsent = x->up.sent == 0;
-    bool replayable = x->source != SOURCE_STREAM || x->body_in == 0;
-    bool stale = x->reused && !x->retried && dx_http_method_idempotent(x->request.method_id);
+    bool again = exchange_may_repeat(x);
 
     if (!x->reused)
         dx_connection_broke(x->connection);
-    if (!replayable || !(unsent || stale)) {
-        dx_connection_close(&x->connection);
+    dx_connection_close(&x->connection);
+    if (!again)
         return exchange_answer(x, OUTCOME_SERVER_CLOSED, reason);
-    }
-    x->retried = true;
+    x->resent += x->up.sent > 0;
+    x->repeats++;
     proxy_count(x->proxy, DX_COUNTER_RETRIES, 1);
     if (x->reused)
         x->tried.n--; /* only the connection was stale: the server may be asked again on a fresh one */
@@ -305,7 +297,6 @@ static enum state server_broke(struct exchange *x, const char *reason)
     x->asked = false;
     x->connect_outcome = OUTCOME_SERVER_CLOSED;
     x->reason = reason;
-    dx_connection_close(&x->connection);
     pump_up_rewind(x);
     return STATE_PICK;
 }

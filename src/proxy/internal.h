@@ -40,9 +40,11 @@ struct view {
     struct view_pool {
         struct dx_pool *pool;
         uint32_t epoch; /* of the pool when the view was made */
+        struct dx_gate *gate;
     } * pools;          /* beside config->pools */
 };
 void view_unref(struct view **v);
+bool snapshot_has_pool(const struct dx_snapshot *s, uint32_t board_pool);
 
 struct dx_proxy {
     uint32_t magic;
@@ -50,6 +52,8 @@ struct dx_proxy {
     struct dx_board *board;
     unsigned worker;
     struct dx_upstream *upstream;
+    struct dx_queues *queues;
+    struct dx_desk *desk;
     struct view *view;
     struct dx_journal *access;
     struct dx_proxy_hints *hints;
@@ -129,11 +133,14 @@ struct exchange {
     /* the server */
     struct dx_tried tried;
     struct dx_wish wish;          /* of a sticky pool */
+    struct dx_turn turn;
     enum outcome connect_outcome; /* what to say when nobody is left to try */
     struct dx_connection *connection;
     struct dx_connection_user user;
     char server[DX_BOARD_NAME];
-    bool reused, fresh_only, retried;
+    bool reused, fresh_only;
+    unsigned resent; /* how often it was sent again after a server had (perhaps) got it */
+    unsigned repeats; /* ... and in all */
     bool asked; /* the request was begun on this connection */
 
     /* the request body on its way up */

@@ -38,19 +38,12 @@ static struct view *view_new(struct dx_proxy *p, struct dx_snapshot *s)
             view_unref(&v);
             return NULL;
         }
-        v->pools[i] = (struct view_pool){.pool = pool, .epoch = dx_pool_epoch(pool)};
+        v->pools[i] = (struct view_pool){.pool = pool, .epoch = dx_pool_epoch(pool),
+                                          .gate = dx_queues_gate(p->queues, s->board_pools[i])};
     }
     if (v->pools == NULL)
         view_unref(&v);
     return v;
-}
-
-static bool has_board_pool(const struct dx_snapshot *s, uint32_t board_pool)
-{
-    for (unsigned i = 0; i < s->config->pools_n; i++)
-        if (s->board_pools[i] == board_pool)
-            return true;
-    return false;
 }
 
 struct dx_proxy *dx_proxy_new(const struct dx_proxy_setup *s)
@@ -73,12 +66,15 @@ struct dx_proxy *dx_proxy_new(const struct dx_proxy_setup *s)
     dx_slab_init(&p->exchanges, sizeof(struct exchange), KEEP_EXCHANGES);
     client_combs_init(p);
     dx_pipes_init(&p->pipes, PIPES_MOST);
-    p->upstream = dx_upstream_new(s->loop, s->board, s->worker, s->news_fd);
-    if (p->upstream == NULL) {
-        free(p);
-        return NULL;
-    }
-    return p;
+    p->queues = s->queues;
+    p->upstream = dx_upstream_new(s->loop, s->board, s->queues, s->worker, s->news_fd);
+    p->desk = dx_desk_new(s->queues, s->loop);
+    if (p->upstream != NULL && p->desk != NULL)
+        return p;
+    dx_upstream_free(&p->upstream);
+    dx_desk_free(&p->desk);
+    free(p);
+    return NULL;
 }
 
 void dx_proxy_free(struct dx_proxy **pp)
@@ -93,6 +89,7 @@ void dx_proxy_free(struct dx_proxy **pp)
     access_flush(p);
     view_unref(&p->view);
     dx_upstream_free(&p->upstream);
+    dx_desk_free(&p->desk);
     dx_slab_fini(&p->blocks);
     dx_slab_fini(&p->bulk);
     dx_slab_fini(&p->exchanges);
@@ -112,7 +109,7 @@ bool dx_proxy_use(struct dx_proxy *p, struct dx_snapshot *s)
         return false;
     p->view = v;
     for (unsigned i = 0; old != NULL && i < old->snapshot->config->pools_n; i++)
-        if (!has_board_pool(s, old->snapshot->board_pools[i]))
+        if (!snapshot_has_pool(s, old->snapshot->board_pools[i]))
             dx_upstream_forget_pool(p->upstream, old->snapshot->board_pools[i]);
     view_unref(&old);
     return true;

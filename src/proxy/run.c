@@ -10,6 +10,7 @@ enum deadline {
     DEADLINE_NONE,
     DEADLINE_HEADER,
     DEADLINE_BODY,
+    DEADLINE_TURN,
     DEADLINE_CONNECT,
     DEADLINE_TRANSFER,
     DEADLINE_RESPONSE,
@@ -68,6 +69,8 @@ static uint64_t duration_of(const struct exchange *x)
         return c->timeouts.header;
     case DEADLINE_BODY:
         return c->timeouts.body;
+    case DEADLINE_TURN:
+        return dx_turn_left(&x->turn);
     case DEADLINE_CONNECT:
         return x->pool->timeouts.connect;
     case DEADLINE_RESPONSE:
@@ -111,12 +114,17 @@ static enum state after_deadline(struct exchange *x)
 {
     enum outcome o = outcome_of_deadline(x);
 
+    if (x->state == STATE_PICK)
+        return exchange_waited_in_vain(x);
     if (x->state == STATE_CONNECT) {
         dx_connection_timed_out(x->connection);
         dx_connection_close(&x->connection);
         x->connect_outcome = o;
         return STATE_PICK;
     }
+    /* The worker behind a slot is busy with the request still. */
+    if (o == OUTCOME_RESPONSE_TIMEOUT && x->pool->slots > 0)
+        dx_connection_abandon(&x->connection, x->pool->timeouts.response);
     if (x->state == STATE_RELAY || x->state == STATE_DELIVER)
         x->front->ops->break_off(x->front, x);
     if (x->state == STATE_DRAIN)
@@ -252,6 +260,7 @@ void exchange_free(struct exchange *x)
     struct blocks b = {.small = &p->blocks, .bulk = &p->bulk};
     dx_deadline_clear(&x->deadline);
     dx_task_cancel(&x->again);
+    dx_turn_leave(&x->turn);
     dx_connection_close(&x->connection);
     inlet_release(&x->in, &b);
     if (x->head_block != NULL)

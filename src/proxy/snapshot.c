@@ -120,4 +120,27 @@ bool dx_snapshot_kept_alone(const struct dx_snapshot *s)
     return atomic_load_explicit(&s->refs, memory_order_acquire) == 1;
 }
 
+bool dx_snapshot_open_gates(const struct dx_snapshot *s, struct dx_queues *q)
+{
+    for (unsigned i = 0; i < s->config->pools_n; i++)
+        if (!dx_queues_set(q, s->board_pools[i], &s->config->pools[i]))
+            return false;
+    return true;
+}
+
+bool snapshot_has_pool(const struct dx_snapshot *s, uint32_t board_pool)
+{
+    for (unsigned i = 0; i < s->config->pools_n; i++)
+        if (s->board_pools[i] == board_pool)
+            return true;
+    return false;
+}
+
+void dx_snapshot_close_gates(const struct dx_snapshot *s, struct dx_queues *q)
+{
+    for (uint32_t i = 0; i < DX_BOARD_POOLS; i++)
+        if (!snapshot_has_pool(s, i))
+            dx_queues_forget(q, i);
+}
+
 const struct dx_config *dx_snapshot_config(const struct dx_snapshot *s) { return s->config; }

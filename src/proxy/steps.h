@@ -17,6 +17,13 @@ enum state exchange_step_drain(struct exchange *x);
 enum state exchange_step_deliver(struct exchange *x);
 /* The answer breaks off at the server's side, but what came of it is still delivered. */
 enum state absorb_cut(struct exchange *x, enum outcome why, const char *reason) DX_CHECKED;
+/* turn.c: the server for this request. GO: *server; its slot, if it has one, is in x->turn. */
+enum dx_turn_answer exchange_take_turn(struct exchange *x, struct dx_server **server) DX_CHECKED;
+enum state exchange_no_turn(struct exchange *x, enum dx_turn_answer why) DX_CHECKED; /* neither GO nor WAIT */
+enum state exchange_waited_in_vain(struct exchange *x) DX_CHECKED;                   /* the deadline */
+/* The connection broke before a byte of an answer: may the request be sent again? RFC 9110 9.2.2: what was
+ * never sent always; what was sent, only if it is idempotent or says itself that it may. */
+bool exchange_may_repeat(const struct exchange *x);
 
 /* The two ways out. answer: diplex answers by itself; end: nothing more is said. Both return the state to go
  * to. */

@@ -27,7 +27,8 @@ static void take_out_of_idle(struct dx_connection *c)
 {
     dx_list_remove(&c->idle);
     dx_deadline_clear(&c->idle_end);
-    c->server->idle_n--;
+    if (!c->left)
+        c->server->idle_n--;
 }
 
 static void request_over(struct dx_connection *c)
@@ -35,6 +36,7 @@ static void request_over(struct dx_connection *c)
     if (c->asked)
         add32(&c->server->cell->active, -1);
     c->asked = false;
+    dx_slot_give_back(&c->slot);
 }
 
 /* The one way in which a connection ends. */
@@ -75,6 +77,8 @@ void upstream_server_drop_idle(struct dx_server *s)
 {
     while (!dx_list_empty(&s->idle))
         end(DX_CONTAINER(s->idle.next, struct dx_connection, idle));
+    while (!dx_list_empty(&s->left))
+        end(DX_CONTAINER(s->left.next, struct dx_connection, idle));
 }
 
 static void note_failure(struct dx_server *s, _Atomic uint64_t *word)
@@ -87,6 +91,14 @@ static void note_failure(struct dx_server *s, _Atomic uint64_t *word)
     /* A full eventfd has told control already. */
     if (u->news_fd >= 0 && write(u->news_fd, &one, sizeof(one)) < 0)
         return;
+}
+
+static void note_refusal(struct dx_server *s)
+{
+    struct dx_loop *l = s->pool->upstream->loop;
+
+    note_failure(s, &s->cell->connect_failures);
+    dx_gate_refused(s->pool->gate, s->of.facts.id, s->of.facts.generation, dx_loop_now_ms(l));
 }
 
 struct dx_connection *dx_server_reuse(struct dx_server *s, struct dx_connection_user *user)
@@ -129,7 +141,7 @@ struct dx_connection *dx_server_dial(struct dx_server *s, struct dx_connection_u
         int why = errno;
         /* Out of descriptors or memory is our own trouble and says nothing about the server. */
         if (why != EMFILE && why != ENFILE && why != ENOMEM && why != ENOBUFS)
-            note_failure(s, &s->cell->connect_failures);
+            note_refusal(s);
         errno = why;
         return NULL;
     }
@@ -167,7 +179,7 @@ enum dx_dial dx_connection_state(struct dx_connection *c)
         c->transport.writable = true;
         return DX_DIAL_OPEN;
     }
-    note_failure(c->server, &c->server->cell->connect_failures);
+    note_refusal(c->server);
     errno = why;
     return DX_DIAL_FAILED;
 }
@@ -176,9 +188,17 @@ struct dx_transport *dx_connection_transport(struct dx_connection *c) { return &
 struct dx_server *dx_connection_server(struct dx_connection *c) { return c->server; }
 bool dx_connection_reused(const struct dx_connection *c) { return c->reused; }
 
+void dx_connection_take_slot(struct dx_connection *c, struct dx_slot *slot)
+{
+    DX_ASSERT(c->slot.gate == NULL);
+    c->slot = *slot;
+    slot->gate = NULL;
+}
+
 void dx_connection_asked(struct dx_connection *c)
 {
     DX_ASSERT(!c->asked);
+    dx_slot_connected(&c->slot);
     c->asked = true;
     add32(&c->server->cell->active, 1);
     dx_count_add(&c->server->cell->requests, 1);
@@ -187,6 +207,8 @@ void dx_connection_asked(struct dx_connection *c)
 void dx_connection_answered(struct dx_connection *c, unsigned status)
 {
     struct dx_board_cell *cell = c->server->cell;
+    if (!c->slot.counted)
+        dx_slot_give_back(&c->slot);
     dx_count_add(&cell->responses, 1);
     if (status < 500)
         atomic_store_explicit(&cell->last_answer_ms, dx_loop_now_ms(c->server->pool->upstream->loop),
@@ -194,10 +216,7 @@ void dx_connection_answered(struct dx_connection *c, unsigned status)
 }
 
 void dx_connection_broke(struct dx_connection *c) { note_failure(c->server, &c->server->cell->resets); }
-void dx_connection_timed_out(struct dx_connection *c)
-{
-    note_failure(c->server, &c->server->cell->connect_failures);
-}
+void dx_connection_timed_out(struct dx_connection *c) { note_refusal(c->server); }
 
 void dx_connection_keep(struct dx_connection **cp)
 {
@@ -230,4 +249,21 @@ void dx_connection_close(struct dx_connection **cp)
     DX_MAGIC_OK(c, CONNECTION_MAGIC);
     *cp = NULL;
     end(c);
+}
+
+void dx_connection_abandon(struct dx_connection **cp, uint64_t ms)
+{
+    struct dx_connection *c = *cp;
+    DX_MAGIC_OK(c, CONNECTION_MAGIC);
+    struct dx_server *s = c->server;
+
+    *cp = NULL;
+    if (s->gone || ms == 0 || c->transport.hung_up || c->transport.readable) {
+        end(c);
+        return;
+    }
+    c->user = NULL;
+    c->left = true;
+    dx_list_push_head(&s->left, &c->idle);
+    dx_deadline_set(s->pool->upstream->loop, &c->idle_end, ms);
 }

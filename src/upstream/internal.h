@@ -14,6 +14,7 @@ struct dx_upstream {
     uint32_t magic;
     struct dx_loop *loop;
     struct dx_board *board;
+    struct dx_queues *queues;
     unsigned worker;
     int news_fd;
     _Atomic uint64_t *counters;
@@ -24,6 +25,7 @@ struct dx_pool {
     uint32_t magic;
     uint32_t epoch; /* counts how often the pool has left the configuration */
     struct dx_upstream *upstream;
+    struct dx_gate *gate; /* NULL: it has none */
     uint64_t idle_ms;
     unsigned idle_max;
     struct dx_roster roster; /* of struct dx_server */
@@ -35,6 +37,7 @@ struct dx_server {
     struct dx_pool *pool;
     struct dx_board_cell *cell;
     struct dx_link idle;     /* of connections, the most recently used first */
+    struct dx_link left;     /* of connections whose answer nobody waits for */
     unsigned idle_n, open_n; /* open: all connections, idle ones too */
     bool gone;               /* no longer on the board: freed with its last connection */
 };
@@ -45,8 +48,10 @@ struct dx_connection {
     bool asked; /* a request is running on it */
     struct dx_transport transport;
     struct dx_server *server;
-    struct dx_connection_user *user; /* NULL: idle */
-    struct dx_link idle;
+    struct dx_connection_user *user; /* NULL: idle, or left */
+    struct dx_slot slot;
+    struct dx_link idle; /* among the idle ones, or the left ones */
+    bool left;
     struct dx_deadline idle_end;
     struct dx_grave grave;
 };

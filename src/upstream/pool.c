@@ -4,7 +4,8 @@
 
 #include "upstream/internal.h"
 
-struct dx_upstream *dx_upstream_new(struct dx_loop *l, struct dx_board *b, unsigned worker, int news_fd)
+struct dx_upstream *dx_upstream_new(struct dx_loop *l, struct dx_board *b, struct dx_queues *q,
+                                    unsigned worker, int news_fd)
 {
     struct dx_upstream *u = calloc(1, sizeof(*u));
     if (u == NULL)
@@ -12,6 +13,7 @@ struct dx_upstream *dx_upstream_new(struct dx_loop *l, struct dx_board *b, unsig
     DX_MAGIC_SET(u, UPSTREAM_MAGIC);
     u->loop = l;
     u->board = b;
+    u->queues = q;
     u->worker = worker;
     u->news_fd = news_fd;
     u->counters = dx_board_counters(b, worker);
@@ -37,6 +39,7 @@ static struct dx_roster_server *server_appeared(void *arg, const struct dx_board
     s->pool = p;
     s->cell = dx_board_cell(p->upstream->board, p->upstream->worker, facts->id);
     dx_list_init(&s->idle);
+    dx_list_init(&s->left);
     return &s->of;
 }
 
@@ -75,6 +78,7 @@ struct dx_pool *dx_upstream_pool(struct dx_upstream *u, uint32_t board_pool,
         p = pool_new(u, board_pool);
     if (p == NULL)
         return NULL;
+    p->gate = u->queues != NULL ? dx_queues_gate(u->queues, board_pool) : NULL;
     p->idle_ms = settings->keepalive.idle;
     p->idle_max = settings->keepalive.max;
     dx_roster_use(&p->roster, settings);
@@ -126,6 +130,14 @@ struct dx_server *dx_pool_pick(struct dx_pool *p, const struct dx_tried *tried, 
     DX_MAGIC_OK(p, POOL_MAGIC);
     struct dx_roster_ask ask = {.tried = tried, .wish = *wish, .now_ms = dx_loop_now_ms(p->upstream->loop)};
     struct dx_roster_server *s = dx_roster_pick(&p->roster, &ask, NULL);
+    return s != NULL ? DX_CONTAINER(s, struct dx_server, of) : NULL;
+}
+
+struct dx_server *dx_pool_server(struct dx_pool *p, const struct dx_slot *slot)
+{
+    DX_MAGIC_OK(p, POOL_MAGIC);
+    dx_roster_look(&p->roster);
+    struct dx_roster_server *s = dx_roster_find(&p->roster, slot->id, slot->generation);
     return s != NULL ? DX_CONTAINER(s, struct dx_server, of) : NULL;
 }
 

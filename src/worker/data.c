@@ -34,6 +34,7 @@ struct data {
     struct dx_watch letters_watch, report_watch;
     struct dx_timer deadline;
     struct dx_board *board;
+    struct dx_queues *queues;
     struct dx_journal *access;
     struct dx_proxy_hints *hints;
     struct sockets sockets[SOCKETS_MAX];
@@ -135,6 +136,7 @@ static bool start_workers(struct data *d, const struct dx_config *c, struct dx_e
     for (unsigned i = 0; i < d->workers_n; i++) {
         struct worker_setup setup = {.index = i,
                                      .board = d->board,
+                                     .queues = d->queues,
                                      .news_fd = d->news,
                                      .report_fd = d->report,
                                      .access = d->access,
@@ -199,6 +201,12 @@ static bool use_config(struct data *d, const struct dx_letter *l, struct dx_err 
         return false;
     if (!archive_add(&d->archive, s)) {
         dx_snapshot_unref(&s);
+        return dx_err_set(err, "out of memory");
+    }
+    if (d->queues == NULL)
+        d->queues = dx_queues_new(d->board, d->news);
+    if (d->queues == NULL || !dx_snapshot_open_gates(s, d->queues)) {
+        archive_clear(&d->archive, d->snapshot);
         return dx_err_set(err, "out of memory");
     }
     dx_log_set_level(dx_snapshot_config(s)->log_level);
@@ -314,6 +322,7 @@ static void on_report(struct dx_watch *w, unsigned what)
     d->waiting = false;
     close_unused_sockets(d);
     if (!failed) {
+        dx_snapshot_close_gates(d->snapshot, d->queues);
         settle(d);
         answer(d, DX_LETTER_READY, d->generation, "");
         return;
@@ -406,6 +415,7 @@ static void fini(struct data *d)
         close_sockets(&d->sockets[i]);
     dx_journal_free(&d->access);
     dx_proxy_hints_free(&d->hints);
+    dx_queues_free(&d->queues);
     dx_board_free(&d->board);
     dx_loop_free(&d->loop);
     dx_fd_close(&d->news);

@@ -64,6 +64,7 @@ struct worker {
 struct worker_setup {
     unsigned index;
     struct dx_board *board;
+    struct dx_queues *queues;
     int news_fd, report_fd;
     struct dx_journal *access;
     struct dx_proxy_hints *hints;

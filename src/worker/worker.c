@@ -242,6 +242,7 @@ struct worker *worker_new(const struct worker_setup *s)
     if (w->loop != NULL) {
         struct dx_proxy_setup setup = {.loop = w->loop,
                                        .board = s->board,
+                                       .queues = s->queues,
                                        .worker = s->index,
                                        .news_fd = s->news_fd,
                                        .access = s->access,

@@ -90,11 +90,11 @@ def uvicorn(request, shared_servers, run_directory):
 
 @pytest.fixture
 def scripted(request, directory):
-    """scripted(script, unix=False): a server that does what a Python function says."""
+    """scripted(script, unix=False, port=0): a server that does what a Python function says."""
 
-    def start(script, unix=False):
+    def start(script, unix=False, port=0):
         path = str(directory / f'scripted-{next(_numbers)}.sock') if unix else None
-        server = wire.ScriptedServer(script, path)
+        server = wire.ScriptedServer(script, path, port)
         request.addfinalizer(server.stop)
         return server
 

@@ -337,11 +337,12 @@ def run_diplex(*arguments, seconds: float = PATIENCE, **more) -> subprocess.Comp
 
 
 def two_pools(wsgi, asgi, *, sync: dict | None = None, async_: dict | None = None, **settings) -> dict:
-    """The typical configuration: /async/ to uvicorn, the rest to gunicorn."""
+    """The typical configuration: /async/ to uvicorn, the rest to gunicorn. Without holds, so that a test sees at once
+    what fails; those that are about holds say so."""
     return {
         'pools': {
-            'sync': {'kind': 'wsgi', 'servers': [wsgi.address], **(sync or {})},
-            'async': {'kind': 'asgi', 'servers': [asgi.address], **(async_ or {})},
+            'sync': {'kind': 'wsgi', 'servers': [wsgi.address], 'hold': 'off', **(sync or {})},
+            'async': {'kind': 'asgi', 'servers': [asgi.address], 'hold': 'off', **(async_ or {})},
         },
         'routes': {'/async/': 'async', '/': 'sync'},
         **settings,
@@ -349,6 +350,6 @@ def two_pools(wsgi, asgi, *, sync: dict | None = None, async_: dict | None = Non
 
 
 def one_pool(kind: str, *servers, pool: dict | None = None, **settings) -> dict:
-    """Every request to one pool."""
+    """Every request to one pool, without a hold."""
     addresses = [server if isinstance(server, str) else server.address for server in servers]
-    return {'pools': {'app': {'kind': kind, 'servers': addresses, **(pool or {})}}, 'routes': {'/': 'app'}, **settings}
+    return {'pools': {'app': {'kind': kind, 'servers': addresses, 'hold': 'off', **(pool or {})}}, 'routes': {'/': 'app'}, **settings}

@@ -219,7 +219,7 @@ def test_names_are_resolved_and_may_be_missing(diplex, gunicorn):
         {
             'pools': {
                 'here': {'kind': 'wsgi', 'servers': [f'localhost:{server.port}']},
-                'nowhere': {'kind': 'asgi', 'servers': ['no-such-name.invalid:8000']},
+                'nowhere': {'kind': 'asgi', 'servers': ['no-such-name.invalid:8000'], 'hold': 'off'},
             },
             'routes': {'/': 'here', '/async/': 'nowhere'},
         }

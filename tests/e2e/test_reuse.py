@@ -129,11 +129,22 @@ def test_a_request_that_may_have_had_an_effect_is_not_sent_twice(diplex, scripte
     assert [request.target for request in server.requests] == ['/1', '/2']
 
 
-def test_a_fresh_connection_that_dies_is_not_tried_again(diplex, scripted):
+@pytest.mark.parametrize(('retry', 'times'), [('off', 1), (2, 3)])
+def test_a_fresh_connection_that_dies_is_tried_again_a_few_times(diplex, scripted, retry, times):
     server = scripted(lambda connection: connection.read_request())
-    site = diplex(one_pool('asgi', server))
+    site = diplex(one_pool('asgi', server, pool={'retry': retry, 'hold': '1s'}))
     assert site.get('/').status == 502
-    assert len(server.requests) == 1
+    assert len(server.requests) == times
+
+
+def test_an_idempotency_key_says_that_a_post_may_be_sent_again(diplex, scripted):
+    server = scripted(dies_at_the_second)
+    site = diplex(one_pool('asgi', server, workers=1))
+    assert site.get('/1').status == 200
+    assert site.ask('POST', '/2', {'Idempotency-Key': '1'}, body=b'x').status == 200
+    site.reload(one_pool('asgi', server, workers=1, pool={'retry': {'idempotency_key': 'no'}}))
+    assert site.get('/3').status == 200
+    assert site.ask('POST', '/4', {'Idempotency-Key': '2'}, body=b'x').status == 502
 
 
 def test_nothing_is_retried_after_a_byte_of_the_answer(diplex, scripted):

@@ -313,7 +313,9 @@ class ScriptedServer:
     failed assertion in there fails the test.
     """
 
-    def __init__(self, script: Callable[[ServerConnection], None], unix: str | None = None) -> None:
+    def __init__(
+        self, script: Callable[[ServerConnection], None], unix: str | None = None, port: int = 0
+    ) -> None:
         self._script = script
         self._unix = unix
         self.connections: list[ServerConnection] = []
@@ -322,8 +324,9 @@ class ScriptedServer:
         if unix:
             self._listener.bind(unix)
         else:
-            self._listener.bind(('127.0.0.1', 0))
-        self._listener.listen(64)
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._listener.bind(('127.0.0.1', port))
+        self._listener.listen(128)
         self.address = f'unix:{unix}' if unix else '127.0.0.1:%d' % self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()

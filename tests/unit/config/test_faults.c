@@ -112,6 +112,9 @@ static const struct row {
     {"pools: {a: 'web:8000'}\n", 1, 12, "'web:8000' is no URL: write wsgi://web:8000"},
     {"pools:\n  a:\n    kind: wsgi\n", 2, 3, "'servers' is missing"},
     {"pools:\n  a:\n    servers: web:8000\n", 2, 3, "'kind' is missing: one of wsgi asgi"},
+    {"pools: {a: {kind: wsgi, servers: 'w:1', queue: 9}}\n", 1, 1, "'queue' needs 'slots'"},
+    {"pools: {a: {kind: wsgi, servers: 'w:1'}}\nroutes: {/: {pool: a, share: 9%}}\n", 2, 1, "'share' needs"},
+    {"pools: {a: {kind: wsgi, servers: 'w:1', slots: 3, queue: {fair_by: ip}}}\n", 1, 68, "must be one of"},
     {"pools: {a: {kind: wsgy, servers: 'w:1'}}\n", 1, 19, "did you mean 'wsgi'?"},
     {"pools: {a: {kind: wsgi, servers: []}}\n", 1, 34, "'servers' needs between 1 and 128 servers"},
     {"pools: {a: {kind: wsgi, servers: [w]}}\n", 1, 35, "'w' is no server: a server needs its port"},
@@ -174,7 +177,7 @@ static const struct row {
     {"pools: {a: {kind: wsgi, servers: 'w:1', eject: {max: '%'}}}\n", 1, 54, "'max' must be a percentage"},
     {"pools: {a: {kind: wsgi, servers: 'w:1', timeout: 3s}}\n", 1, 41,
      "unknown key 'timeout'; did you mean 'timeouts'?"},
-    {"pools: {a: {kind: wsgi, servers: 'w:1', slots: 8}}\n", 1, 41, "unknown key 'slots'"},
+    {"pools: {a: {kind: wsgi, servers: 'w:1', sloths: 8}}\n", 1, 41, "unknown key 'sloths'; did you mean 'slots'?"},
     {"pools: {'wsgi://w:1': {kind: wsgi}}\n", 1, 24, "'kind' of this pool is said by its name"},
     /* routes */
     {POOLS, 2, 3, "'routes' is missing"},

@@ -220,14 +220,49 @@ START_TEST(closed_without_an_answer)
 {
     world_make("asgi", 2, "", "");
     struct peer *c = client_new();
+    say(c, "POST /app/x HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n");
+    struct peer *s = server_accept(0);
+    (void)hears_head(s, "POST /app/x HTTP/1.1");
+    peer_close(s);
+    (void)answered(c, "HTTP/1.1 502 Bad Gateway", true); /* nobody knows what became of it */
+    server_untouched(1);
+    ck_assert_uint_eq(resets(0), 1);
+    world_end("server_closed");
+}
+END_TEST
+
+/* What may be repeated goes to the other server; and not for ever. */
+START_TEST(closed_without_an_answer_is_tried_again)
+{
+    world_make("asgi", 2, "    retry: 1\n", "");
+    struct peer *c = client_new();
     say(c, GET_X);
     struct peer *s = server_accept(0);
     (void)hears_head(s, "GET /app/x HTTP/1.1");
     peer_close(s);
-    (void)answered(c, "HTTP/1.1 502 Bad Gateway", true); /* a fresh one is no excuse to ask twice */
-    server_untouched(1);
-    ck_assert_uint_eq(resets(0), 1);
+    s = server_accept(1);
+    (void)hears_head(s, "GET /app/x HTTP/1.1");
+    peer_close(s);
+    (void)answered(c, "HTTP/1.1 502 Bad Gateway", true);
     world_end("server_closed");
+}
+END_TEST
+
+/* The client says itself that the request may come twice. */
+START_TEST(an_idempotency_key_lets_a_post_be_tried_again)
+{
+    world_make("asgi", 2, "", "");
+    struct peer *c = client_new();
+    say(c, "POST /app/x HTTP/1.1\r\nHost: h\r\nidempotency-key: 7\r\nContent-Length: 2\r\n\r\nab");
+    struct peer *s = server_accept(0);
+    (void)hears_head(s, "POST /app/x HTTP/1.1");
+    peer_close(s);
+    s = server_accept(1);
+    (void)hears_head(s, "POST /app/x HTTP/1.1");
+    hears(s, "ab");
+    say(s, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    hears(c, "HTTP/1.1 200 OK\r\n");
+    world_end("ok");
 }
 END_TEST
 
@@ -281,6 +316,8 @@ int main(void)
         a_refused_one_is_followed_by_another,
         all_are_refused,
         closed_without_an_answer,
+        closed_without_an_answer_is_tried_again,
+        an_idempotency_key_lets_a_post_be_tried_again,
         answers_that_break_the_rules,
         a_head_that_is_cut,
     };

@@ -37,6 +37,7 @@ struct peer { /* one socket of the test: a client's, or a server's side of a con
 
 static struct dx_loop *loop;
 static struct dx_board *board;
+static struct dx_queues *queues;
 static struct dx_proxy *proxy;
 static struct dx_journal *journal;
 static int access_log[2], front, doors[SERVERS_MAX];
@@ -292,14 +293,15 @@ static inline void server_state(size_t i, enum dx_server_state state)
     dx_board_server_set(board, places[i].id, state, state == DX_SERVER_DOWN ? DX_WHY_PROBE : DX_WHY_NONE);
 }
 
-/* One pool `app` of a kind behind /app/, `pool` and `top` being more lines of its mapping ("    key:
- * value\n") and of the file ("key: value\n"). */
+/* One pool `app` of a kind behind /app/, without a hold unless it is said, `pool` and `top` being more lines
+ * of its mapping ("    key: value\n") and of the file ("key: value\n"). */
 static inline struct dx_snapshot *snapshot_new(const char *kind, const char *pool, const char *top)
 {
     struct dx_text yaml;
     struct dx_err err = {""};
     dx_text_init(&yaml);
-    dx_text_addf(&yaml, "%spools:\n  app:\n    kind: %s\n%s    servers:\n", top, kind, pool);
+    dx_text_addf(&yaml, "%spools:\n  app:\n    kind: %s\n%s%s    servers:\n", top, kind,
+                 strstr(pool, "hold:") == NULL ? "    hold: off\n" : "", pool);
     for (size_t i = 0; i < servers_n; i++)
         dx_text_addf(&yaml, "      - %s\n", places[i].name);
     dx_text_adds(&yaml, "routes:\n  /app/: app\n");
@@ -312,7 +314,9 @@ static inline struct dx_snapshot *snapshot_new(const char *kind, const char *poo
 static inline void world_use(const char *kind, const char *pool, const char *top)
 {
     struct dx_snapshot *s = snapshot_new(kind, pool, top);
+    ck_assert(dx_snapshot_open_gates(s, queues));
     ck_assert(dx_proxy_use(proxy, s));
+    dx_snapshot_close_gates(s, queues);
     dx_snapshot_unref(&s);
 }
 
@@ -339,7 +343,10 @@ static inline void world_make(const char *kind, size_t servers, const char *pool
     ck_assert(dx_board_pool_write(board, app, places, servers));
     for (size_t i = 0; i < servers; i++)
         server_state(i, DX_SERVER_UP);
-    struct dx_proxy_setup setup = {.loop = loop, .board = board, .news_fd = -1, .access = journal};
+    queues = dx_queues_new(board, -1);
+    ck_assert_ptr_nonnull(queues);
+    struct dx_proxy_setup setup = {
+        .loop = loop, .board = board, .queues = queues, .news_fd = -1, .access = journal};
     proxy = dx_proxy_new(&setup);
     ck_assert_ptr_nonnull(proxy);
     world_use(kind, pool, top);
@@ -389,7 +396,8 @@ static inline void world_end(const char *outcomes)
     peers_n = 0;
     UNTIL(dx_proxy_clients(proxy) == 0);
     ck_assert_uint_eq(world_cut(), 0);
-    dx_proxy_free(&proxy); /* asserts that every block, exchange and client came back */
+    dx_proxy_free(&proxy);   /* asserts that every block, exchange and client came back */
+    dx_queues_free(&queues); /* and every slot and turn */
     ck_assert_uint_eq(counted(DX_COUNTER_REQUESTS_RUNNING), 0);
     ck_assert_uint_eq(counted(DX_COUNTER_CLIENTS_OPEN), 0);
     ck_assert_uint_eq(counted(DX_COUNTER_TUNNELS_OPEN), 0);

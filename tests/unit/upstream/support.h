@@ -32,7 +32,7 @@ static inline void world_make(void)
     board = dx_board_new(2, &err);
     news = eventfd(0, EFD_NONBLOCK);
     ck_assert(loop != NULL && board != NULL && news >= 0);
-    upstream = dx_upstream_new(loop, board, 0, news);
+    upstream = dx_upstream_new(loop, board, NULL, 0, news);
     ck_assert_ptr_nonnull(upstream);
     board_pool = dx_board_pool_add(board, "pool");
     settings = (struct dx_pool_config){.balance = DX_BALANCE_ROUND_ROBIN, .keepalive = {60000, 4}};

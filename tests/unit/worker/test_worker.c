@@ -19,6 +19,7 @@
 
 static struct dx_err err;
 static struct dx_board *board;
+static struct dx_queues *queues;
 static struct worker *worker;
 static int report, doors[2 * MANY], server;
 static char names[2 * MANY][DX_ADDRESS_TEXT];
@@ -41,7 +42,9 @@ static void setup(void)
     board = dx_board_new(1, &err);
     ck_assert_ptr_nonnull(board);
     report = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    struct worker_setup s = {.board = board, .news_fd = -1, .report_fd = report};
+    queues = dx_queues_new(board, -1);
+    ck_assert_ptr_nonnull(queues);
+    struct worker_setup s = {.board = board, .queues = queues, .news_fd = -1, .report_fd = report};
     worker = worker_new(&s);
     ck_assert_ptr_nonnull(worker);
     for (int i = 0; i < 2 * MANY; i++)
@@ -57,6 +60,7 @@ static void teardown(void)
     for (int i = 0; i < 2 * MANY; i++)
         dx_fd_close(&doors[i]);
     dx_fd_close(&server);
+    dx_queues_free(&queues);
     dx_board_free(&board);
     close(report);
 }
@@ -77,6 +81,7 @@ static struct dx_snapshot *snapshot_new(void)
     dx_text_adds(&yaml, "pools: {app: {kind: asgi, servers: [\"127.0.0.1:1\"]}}\nroutes: {/app/: app}\n");
     struct dx_snapshot *s = dx_snapshot_new(dx_slice_of(yaml.p, yaml.n), "test.yaml", board, &err);
     ck_assert_msg(s != NULL, "%s", err.text);
+    ck_assert(dx_snapshot_open_gates(s, queues));
     dx_text_fini(&yaml);
     return s;
 }

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: MIT
+"""Holds: while no server of a pool can take a request, requests wait, and go on in order when one can. Restarts of real
+gunicorn and uvicorn under load become pauses."""
+
+import concurrent.futures
+import signal
+import threading
+import time
+
+import pytest
+from harness import free_port, one_pool, two_pools, wait_until
+
+SOON = {'path': '/healthz/', 'interval': '200ms', 'timeout': '2s', 'retries': 1}
+
+
+class Load:
+    """Asks on and on from some threads until told to stop; remembers statuses and the longest wait."""
+
+    def __init__(self, site, target, threads=6, method='GET', body=None):
+        self.site, self.target, self.method, self.body = site, target, method, body
+        self.stop = threading.Event()
+        self.statuses, self.errors, self.longest = [], [], 0.0
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self.run, daemon=True) for _ in range(threads)]
+
+    def run(self):
+        while not self.stop.is_set():
+            began = time.monotonic()
+            try:
+                status = self.site.ask(self.method, self.target, body=self.body).status
+            except Exception as error:  # whatever a client may see
+                status = None
+                self.errors.append(repr(error))
+            with self.lock:
+                self.statuses.append(status)
+                self.longest = max(self.longest, time.monotonic() - began)
+            time.sleep(0.005)
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join(40)
+
+    def passed(self):
+        """True when some more were answered."""
+        seen = len(self.statuses)
+        wait_until(lambda: len(self.statuses) > seen + 20, 20, 'requests to be answered again')
+
+
+@pytest.mark.parametrize('health', [True, False])
+@pytest.mark.parametrize('slots', [0, 2])
+@pytest.mark.parametrize('unix', [False, True])
+def test_a_full_restart_of_gunicorn_is_a_pause(diplex, gunicorn, health, slots, unix):
+    server = gunicorn(fresh=True, workers=2, unix=unix)
+    pool = {'hold': '20s', 'slots': slots, **({'health': SOON} if health else {})}
+    site = diplex(one_pool('wsgi', server, pool=pool, workers=2))
+    with Load(site, '/api/hello/') as load:
+        load.passed()
+        server.stop()
+        time.sleep(0.5)
+        server.start()
+        load.passed()
+    assert set(load.statuses) == {200}, load.errors
+    assert load.longest < 15
+
+
+def test_hup_of_gunicorn_loses_nothing(diplex, gunicorn):
+    server = gunicorn(fresh=True, workers=2)
+    site = diplex(one_pool('wsgi', server, pool={'hold': '20s', 'slots': 2, 'health': SOON}, workers=2))
+    with Load(site, '/api/hello/') as load:
+        for _ in range(3):
+            load.passed()
+            server.signal(signal.SIGHUP)
+            time.sleep(0.7)
+        load.passed()
+    assert set(load.statuses) == {200}, load.errors
+
+
+def test_a_killed_gunicorn_costs_no_get_an_error(diplex, gunicorn):
+    server = gunicorn(fresh=True, workers=2)
+    site = diplex(one_pool('wsgi', server, pool={'hold': '20s', 'slots': 2, 'health': SOON}))
+    with Load(site, '/api/hello/') as load:
+        load.passed()
+        server.kill()
+        time.sleep(0.5)
+        server.start()
+        load.passed()
+    assert set(load.statuses) == {200}, load.errors
+
+
+@pytest.mark.parametrize('health', [True, False])
+def test_a_restart_of_uvicorn_is_a_pause(diplex, gunicorn, uvicorn, health):
+    server = uvicorn(fresh=True)
+    pool = {'hold': '20s', **({'health': {**SOON, 'path': '/async/healthz/'}} if health else {})}
+    site = diplex(two_pools(gunicorn(workers=2), server, async_=pool, workers=2))
+    with Load(site, '/async/hello/') as load:
+        load.passed()
+        server.stop()
+        time.sleep(0.5)
+        server.start()
+        load.passed()
+    assert set(load.statuses) == {200}, load.errors
+
+
+def test_a_hold_begins_before_there_is_any_server(diplex, gunicorn):
+    server = gunicorn(fresh=True, start=False)
+    site = diplex(one_pool('wsgi', server, pool={'hold': '20s', 'health': SOON}))
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(site.get, '/api/hello/') for _ in range(4)]
+        time.sleep(0.5)
+        assert not any(future.done() for future in waiting)
+        server.start()
+        assert {future.result().status for future in waiting} == {200}
+
+
+def test_a_hold_ends(diplex):
+    site = diplex(one_pool('wsgi', f'127.0.0.1:{free_port()}', pool={'hold': '600ms'}))
+    began = time.monotonic()
+    answer = site.get('/')
+    assert answer.status == 503 and int(answer.get('retry-after')) > 0
+    assert 0.5 < time.monotonic() - began < 5
+    site.wait_access(1, outcome='hold_timeout')
+
+
+def test_a_hold_takes_no_more_than_it_may(diplex):
+    hold = {'wait': '1s', 'max': 2, 'bytes': '20KB'}
+    site = diplex(one_pool('wsgi', f'127.0.0.1:{free_port()}', pool={'hold': hold}))
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        large = [pool.submit(site.ask, 'POST', '/', {}, b'x' * 15000) for _ in range(2)]
+        time.sleep(0.3)
+        small = [pool.submit(site.get, '/') for _ in range(2)]
+        assert [future.result().status for future in large + small] == [503] * 4
+    assert len(site.wait_access(2, outcome='hold_full')) == 2
+
+
+def test_a_post_is_held_and_sent_once(diplex, scripted):
+    port = free_port()
+    site = diplex(one_pool('wsgi', f'127.0.0.1:{port}', pool={'hold': '20s'}))
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        waiting = pool.submit(site.ask, 'POST', '/', {}, b'once')
+        time.sleep(0.4)
+
+        def script(connection):
+            while connection.read_request():
+                connection.reply()
+
+        server = scripted(script, port=port)
+        assert waiting.result().status == 200
+    assert [request.body for request in server.requests] == [b'once']
+
+
+def test_what_is_held_is_released_in_order_and_without_a_herd(diplex, scripted):
+    port = free_port()
+    site = diplex(one_pool('asgi', f'127.0.0.1:{port}', pool={'hold': '20s'}, workers=2))
+    order, lock = [], threading.Lock()
+    now = most = 0
+
+    def script(connection):
+        nonlocal now, most
+        while request := connection.read_request():
+            with lock:
+                now += 1
+                most = max(most, now)
+                order.append(int(request.target[1:]))
+            time.sleep(0.02)
+            with lock:
+                now -= 1
+            connection.reply()
+
+    with concurrent.futures.ThreadPoolExecutor(100) as pool:
+        waiting = []
+        for i in range(100):
+            waiting.append(pool.submit(site.get, f'/{i}'))
+            time.sleep(0.004)
+        scripted(script, port=port)
+        assert {future.result().status for future in waiting} == {200}
+    displaced = max(abs(place - i) for place, i in enumerate(order))
+    assert most <= 60 and displaced <= most + 8, (most, order)
+
+
+def test_an_event_stream_is_closed_without_an_answer(diplex, scripted):
+    """A browser's EventSource comes back after that, and never after a 503."""
+    site = diplex(one_pool('asgi', f'127.0.0.1:{free_port()}', pool={'hold': '300ms'}))
+    with site.client() as client:
+        client.send(b'GET /events HTTP/1.1\r\nHost: localhost\r\nAccept: text/html, Text/Event-Stream;q=0.9\r\n\r\n')
+        assert client.read_until_close() == b''
+    entry = site.wait_access(1, outcome='events_later')[0]
+    assert (entry['status'], entry['reason']) == (0, 'hold_timeout') or entry['status'] is None
