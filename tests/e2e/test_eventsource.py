@@ -121,8 +121,45 @@ def test_a_stream_cut_by_a_dying_server_goes_on_when_it_is_back(diplex, uvicorn,
     assert site.wait_access(1, outcome='answer_cut')[0]['status'] == 200
 
 
+HEALTH = {'path': '/async/healthz/', 'interval': '100ms', 'retries': 1}
+
+
+def test_a_held_request_for_events_waits_for_the_server(diplex, uvicorn, scripted, browse):
+    """All that the browser notices of a restart is one break."""
+    server = uvicorn(fresh=True)
+    page = Page(scripted, '/async/events/?count=0&interval=50&retry=200')
+    site = diplex(arrangement(page, server, hold={'wait': '30s'}, health=HEALTH))
+    browser = browse(site)
+    ticking(page, browser, 1)
+    server.kill()
+    site.wait_event('server_down')
+    wait_until(lambda: 'connecting after an error' in page.told, 10, 'the browser to notice')
+    server.start()
+    ticking(page, browser, 2)
+    assert page.changes() == ['open', 'connecting after an error', 'open']
+
+
+def test_a_request_for_events_whose_hold_ends_is_closed_and_comes_again(diplex, uvicorn, scripted, browse):
+    """Until the server is back, however long that takes: it is never told 502 or 503."""
+    server = uvicorn(fresh=True)
+    page = Page(scripted, '/async/events/?count=0&interval=50&retry=200')
+    site = diplex(arrangement(page, server, hold={'wait': '700ms'}, health=HEALTH))
+    browser = browse(site)
+    ticking(page, browser, 1)
+    server.kill()
+    site.wait_event('server_down')
+    ended = site.wait_access(3, seconds=20, outcome='events_later')
+    assert {(entry['status'], entry['reason']) for entry in ended} == {(0, 'hold_timeout')}
+    assert site.get('/async/hello/').status == 503, 'others are told'
+    server.start()
+    ticking(page, browser, 2)
+    changes = page.changes()
+    assert changes[0] == changes[-1] == 'open' and set(changes[1:-1]) == {'connecting after an error'}
+    assert len(changes) >= 5
+
+
 def test_a_browser_never_comes_back_after_a_503(diplex, scripted, browse):
-    """Nor after any other answer that is not 200. A server says it here, diplex only passes it on."""
+    """Why that is so, and after any answer that is not 200. A server says it here, diplex only passes it on."""
     answers = iter(
         [
             b'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nretry: 100\nevent: tick\ndata: {"pid": 1}\n\n',
