@@ -26,6 +26,14 @@ void dx_health_forget_pool(struct dx_health *h, uint32_t board_pool);
 /* Workers say that something failed: look at the cells now. */
 void dx_health_news(struct dx_health *h);
 
+/* Drained: gets no new request, whatever probes say, until that is taken back. The servers of that name in the
+ * configuration, those that will be found behind it too; or with an address (NULL: all) that one alone. The
+ * order outlives changes of the list, and dx_health_settle. False: out of memory. */
+bool dx_health_drain(struct dx_health *h, uint32_t board_pool, const char *name,
+                     const struct dx_address *address, bool drained) DX_CHECKED;
+/* The configuration that is watched is in force for good: orders about names that it has not are forgotten. */
+void dx_health_settle(struct dx_health *h, uint32_t board_pool);
+
 /* For /status. */
 struct dx_health_view {
     uint64_t last_probe_ms_ago; /* UINT64_MAX: never */

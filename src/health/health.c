@@ -33,23 +33,47 @@ static struct verdict_pool around(const struct watched *w)
     struct verdict_pool p = {.servers = (unsigned)w->pool->n};
     for (size_t i = 0; i < w->pool->n; i++) {
         const struct watched *other = w->pool->servers[i];
-        p.others_up += other != w && other->verdict.state == DX_SERVER_UP;
+        p.others_up += other != w && other->shown_state == DX_SERVER_UP;
         p.ejected += other->verdict.why == DX_WHY_PASSIVE;
     }
     return p;
 }
 
-/* The one door through which a verdict reaches the board and the log. */
-static void carry_out(struct watched *w, const struct dx_verdict *before)
+/* It comes up. Those that a pool begins with have all the same to do; one that comes later, or comes back,
+ * finds the others warm. */
+static void rise(struct watched *w)
 {
-    const struct dx_verdict *now = &w->verdict;
-    if (before->state == now->state && before->why == now->why)
-        return;
-    dx_board_server_set(w->health->board, w->server.id, now->state, now->why);
-    if (before->state == now->state)
-        return;
-    health_tell_server(w);
-    health_tell_pool(w->pool);
+    struct watched_pool *pool = w->pool;
+    uint64_t now_ms = dx_loop_now_ms(w->health->loop);
+    bool late = pool->up_since_ms && now_ms - pool->up_since_ms >= pool->config->slow_start;
+    dx_board_server_set_risen(w->health->board, w->server.id, w->was_up || late ? now_ms : 0);
+    w->was_up = true;
+    if (!pool->up_since_ms)
+        pool->up_since_ms = now_ms;
+}
+
+static void put_on_board(struct watched *w)
+{
+    enum dx_server_state state = w->drained ? DX_SERVER_DOWN : w->verdict.state;
+    if (state == DX_SERVER_UP && w->shown_state != DX_SERVER_UP)
+        rise(w);
+    w->shown_state = state;
+    w->shown_why = w->drained ? DX_WHY_DRAINED : w->verdict.why;
+    dx_board_server_set(w->health->board, w->server.id, w->shown_state, w->shown_why);
+}
+
+/* The one door through which a change reaches the board and the log. */
+void health_show(struct watched *w)
+{
+    enum dx_server_state state = w->shown_state;
+    enum dx_down_reason why = w->shown_why;
+    put_on_board(w);
+    if ((w->shown_why == DX_WHY_DRAINED) != (why == DX_WHY_DRAINED))
+        health_tell_drained(w);
+    else if (w->shown_state != state)
+        health_tell_server(w);
+    if (w->shown_state != state)
+        health_tell_pool(w->pool);
 }
 
 /* --- probes --- */
@@ -72,13 +96,12 @@ static void on_probed(void *arg, const struct dx_fetch_result *r)
 {
     struct watched *w = arg;
     const struct dx_pool_config *pool = w->pool->config;
-    struct dx_verdict before = w->verdict;
     struct verdict_cells cells = cells_of(w);
     w->fetch = NULL;
     remember(w, r);
     struct verdict_probe probe = {.ok = w->last_error[0] == '\0', .timed_out = r->timed_out};
     verdict_probed(&w->verdict, pool, &cells, w->probed_ms, probe, around(w).others_up);
-    carry_out(w, &before);
+    health_show(w);
     if (w->hint != DX_HINT_NONE)
         health_tell_hint(w);
     arm_probe(w, verdict_probe_delay_ms(&w->verdict, pool, dx_random_next(&w->health->random)));
@@ -114,8 +137,6 @@ static void probe_start(struct watched *w)
         arm_probe(w, h->interval);
 }
 
-static void look(struct watched *w);
-
 /* The timer of a checked server asks for a probe, that of an unchecked one ends its ejection. */
 static void on_time(struct dx_timer *t)
 {
@@ -123,7 +144,7 @@ static void on_time(struct dx_timer *t)
     struct dx_health *h = w->health;
     const struct dx_pool_config *pool = w->pool->config;
     if (!pool->health.enabled) {
-        look(w);
+        health_look(w);
         return;
     }
     struct verdict_cells cells = cells_of(w);
@@ -149,14 +170,14 @@ static void see_to_ejected(struct watched *w, bool since_now)
         arm_probe(w, 0);
 }
 
-static void look(struct watched *w)
+void health_look(struct watched *w)
 {
-    struct dx_verdict before = w->verdict;
+    enum dx_down_reason before = w->verdict.why;
     struct verdict_cells cells = cells_of(w);
     verdict_look(&w->verdict, w->pool->config, &cells, dx_loop_now_ms(w->health->loop), around(w));
-    carry_out(w, &before);
+    health_show(w);
     if (w->verdict.why == DX_WHY_PASSIVE)
-        see_to_ejected(w, before.why != DX_WHY_PASSIVE);
+        see_to_ejected(w, before != DX_WHY_PASSIVE);
 }
 
 void dx_health_news(struct dx_health *h)
@@ -164,7 +185,7 @@ void dx_health_news(struct dx_health *h)
     DX_MAGIC_OK(h, HEALTH_MAGIC);
     for (uint32_t i = 0; i < DX_BOARD_SERVERS; i++) {
         if (h->watched[i])
-            look(h->watched[i]);
+            health_look(h->watched[i]);
     }
 }
 
@@ -190,7 +211,8 @@ static struct watched *watched_new(struct watched_pool *pool, const struct dx_bo
     w->health->watched[server->id] = w;
     struct verdict_cells cells = cells_of(w);
     verdict_init(&w->verdict, pool->config, &cells, dx_loop_now_ms(w->health->loop));
-    dx_board_server_set(w->health->board, server->id, w->verdict.state, w->verdict.why);
+    w->drained = health_is_drained(pool, server);
+    put_on_board(w);
     if (pool->config->health.enabled)
         arm_probe(w, 0);
     return w;
@@ -200,11 +222,10 @@ static struct watched *watched_new(struct watched_pool *pool, const struct dx_bo
 static void reconsider(struct watched *w)
 {
     const struct dx_pool_config *config = w->pool->config;
-    struct dx_verdict before = w->verdict;
     dx_fetch_cancel(&w->fetch); /* it asked what the old configuration wanted to know */
     dx_timer_clear(&w->timer);
     verdict_adapt(&w->verdict, config);
-    carry_out(w, &before);
+    health_show(w);
     if (config->health.enabled)
         arm_probe(w, 0);
     else if (w->verdict.why == DX_WHY_PASSIVE)
@@ -295,6 +316,7 @@ void dx_health_forget_pool(struct dx_health *h, uint32_t board_pool)
     for (size_t i = 0; i < pool->n; i++)
         watched_free(pool->servers[i]);
     h->pools[board_pool] = NULL;
+    free(pool->orders);
     free(pool);
 }
 

@@ -29,19 +29,27 @@ void health_tell_server(const struct watched *w)
 {
     char address[DX_ADDRESS_TEXT];
     (void)dx_address_text(&w->server.address, address, sizeof address);
-    if (w->verdict.state == DX_SERVER_DOWN)
+    if (w->shown_state == DX_SERVER_DOWN)
         tell_down(w, address);
-    else if (w->verdict.state == DX_SERVER_UP)
+    else if (w->shown_state == DX_SERVER_UP)
         dx_log(DX_LOG_INFO, "server_up", DX_KS("pool", w->pool->config->name),
                DX_KS("server", w->server.name), DX_KS("address", address),
                DX_KS("reason", w->pool->config->health.enabled ? "probe" : "ejection over"));
+}
+
+void health_tell_drained(const struct watched *w)
+{
+    char address[DX_ADDRESS_TEXT];
+    (void)dx_address_text(&w->server.address, address, sizeof address);
+    dx_log(DX_LOG_INFO, w->drained ? "server_drained" : "server_undrained",
+           DX_KS("pool", w->pool->config->name), DX_KS("server", w->server.name), DX_KS("address", address));
 }
 
 void health_tell_pool(struct watched_pool *pool)
 {
     size_t usable = 0;
     for (size_t i = 0; i < pool->n; i++)
-        usable += pool->servers[i]->verdict.state != DX_SERVER_DOWN;
+        usable += pool->servers[i]->shown_state != DX_SERVER_DOWN;
     bool down = usable == 0 &&
                 pool->ever_usable; /* a pool that waits for its first address is the resolver's to tell */
     pool->ever_usable |= usable > 0;

@@ -15,6 +15,10 @@ struct watched {
     struct watched_pool *pool;
     struct dx_board_server server;
     struct dx_verdict verdict;
+    bool drained;                     /* by the operator: covers the verdict */
+    enum dx_server_state shown_state; /* on the board */
+    enum dx_down_reason shown_why;
+    bool was_up;
     struct dx_timer timer;
     struct dx_fetch *fetch; /* the probe under way */
     uint64_t probed_ms;     /* 0: never */
@@ -23,11 +27,21 @@ struct watched {
     char last_error[sizeof(((struct dx_health_view *)0)->last_error)];
 };
 
+/* What an operator wants of a name's servers; of one address, if it has one. */
+struct order {
+    char name[DX_BOARD_NAME];
+    struct dx_address address; /* len 0: of all that no other order is about */
+    bool drained;
+};
+
 struct watched_pool {
     struct dx_health *health;
     const struct dx_pool_config *config;
     bool told_down;
     bool ever_usable;
+    uint64_t up_since_ms; /* when its first server came up; 0: none has yet */
+    struct order *orders;
+    size_t orders_n;
     struct dx_hint_gate gates[DX_HINT_COUNT];
     size_t n;
     struct watched *servers[DX_BOARD_POOL_SERVERS];
@@ -48,11 +62,18 @@ struct dx_health {
 /* The Host that probes send. */
 const char *health_host(const struct dx_pool_config *pool);
 
-/* The server is UP or DOWN since now. */
+/* The server is UP or DOWN since now; or drained, or not any more. */
 void health_tell_server(const struct watched *w);
+void health_tell_drained(const struct watched *w);
 /* Tells when the pool's last usable server went or its first came back. */
 void health_tell_pool(struct watched_pool *pool);
 /* Tells w->hint, unless its pool has been told of it lately. */
 void health_tell_hint(struct watched *w);
+
+/* drain.c: whether an order says so. */
+bool health_is_drained(const struct watched_pool *pool, const struct dx_board_server *server);
+/* health.c: puts on the board, and tells, what has changed. */
+void health_show(struct watched *w);
+void health_look(struct watched *w);
 
 #endif

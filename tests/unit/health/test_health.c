@@ -390,6 +390,124 @@ START_TEST(a_reload_changes_the_question)
 }
 END_TEST
 
+static bool drain(const char *name, const struct dx_address *address, bool drained)
+{
+    return dx_health_drain(health, pool, name, address, drained);
+}
+
+static bool is_drained(size_t at)
+{
+    return dx_board_server_state(board, list[at].id) == DX_SERVER_DOWN &&
+           dx_board_server_why(board, list[at].id) == DX_WHY_DRAINED;
+}
+
+static bool is_up(size_t at) { return dx_board_server_state(board, list[at].id) == DX_SERVER_UP; }
+
+START_TEST(a_drained_server_stays_so_whatever_probes_say)
+{
+    put_on_board(2);
+    dx_health_watch_pool(health, pool, &config);
+    ck_becomes(list[0].id, DX_SERVER_UP);
+    ck_assert(drain("web0:8000", NULL, true));
+    ck_assert(is_drained(0));
+    unsigned asked = atomic_load(&one.asked);
+    while (atomic_load(&one.asked) < asked + 3)
+        pass_ms(5);
+    ck_assert(is_drained(0));
+    ck_assert_uint_eq(logged("server_drained pool=sync server=web0:8000 address=127.0.0.1:"), 1);
+    ck_assert_uint_eq(logged("server_down"), 0);
+    ck_assert(drain("web0:8000", NULL, true));
+    ck_assert_uint_eq(logged("server_drained"), 1);
+    struct dx_pool_config reloaded = config;
+    dx_health_watch_pool(health, pool, &reloaded);
+    dx_health_settle(health, pool);
+    ck_assert(is_drained(0));
+    dx_board_server_set_risen(board, list[0].id, 0);
+    ck_assert(drain("web0:8000", NULL, false));
+    ck_assert(is_up(0));
+    ck_assert_uint_ne(dx_board_server_risen_ms(board, list[0].id), 0);
+    ck_assert_uint_eq(logged("server_undrained"), 1);
+}
+END_TEST
+
+/* The board's place is another one after the server was away, and so is that of a new address. */
+START_TEST(a_drained_name_is_drained_wherever_it_is_found)
+{
+    struct dx_server_config names[] = {{.text = "web0:8000"}, {.text = "web1:8000"}}, other = {.text = "x:1"};
+    config.health.enabled = false;
+    config.servers = names;
+    config.servers_n = 2;
+    put_on_board(2);
+    dx_health_watch_pool(health, pool, &config);
+    ck_assert(drain("web0:8000", NULL, true));
+    ck_assert(drain("web1:8000", &two.address, true));
+    ck_assert(is_drained(0) && is_drained(1));
+    ck_assert_uint_eq(logged("pool_down"), 1);
+    ck_assert(dx_board_pool_write(board, pool, list, 0));
+    dx_health_watch_pool(health, pool, &config);
+    put_on_board(2);
+    list[1].address = one.address; /* no order is about this one */
+    ck_assert(dx_board_pool_write(board, pool, list, 2));
+    dx_health_watch_pool(health, pool, &config);
+    dx_health_settle(health, pool);
+    ck_assert(is_drained(0) && is_up(1));
+    ck_assert(drain("web0:8000", &one.address, false));
+    ck_assert(is_up(0));
+    ck_assert(drain("web0:8000", NULL, true)); /* the name again: with all that is behind it */
+    ck_assert(is_drained(0));
+    config.servers = &other;
+    config.servers_n = 1;
+    dx_health_settle(health, pool);
+    config.servers = names;
+    config.servers_n = 2;
+    ck_assert(dx_board_pool_write(board, pool, list, 0));
+    dx_health_watch_pool(health, pool, &config);
+    put_on_board(2);
+    dx_health_watch_pool(health, pool, &config);
+    ck_assert(is_up(0) && is_up(1));
+}
+END_TEST
+
+START_TEST(draining_the_others_brings_an_ejected_one_back)
+{
+    config.health.enabled = false;
+    config.eject.lasts = 60000;
+    put_on_board(2);
+    dx_health_watch_pool(health, pool, &config);
+    dx_board_cell(board, 0, list[0].id)->resets = 3;
+    dx_health_news(health);
+    ck_assert_int_eq(dx_board_server_why(board, list[0].id), DX_WHY_PASSIVE);
+    ck_assert(drain("web1:8000", NULL, true));
+    ck_assert(is_up(0));
+    dx_board_cell(board, 0, list[0].id)->resets = 9;
+    dx_health_news(health);
+    ck_assert(is_up(0)); /* the last one */
+}
+END_TEST
+
+START_TEST(who_rises_late_is_told_from_those_that_begin)
+{
+    config.health.enabled = false;
+    config.slow_start = 40;
+    put_on_board(1);
+    dx_health_watch_pool(health, pool, &config);
+    pass_ms(1);
+    list[1].id = DX_BOARD_NONE;
+    ck_assert(dx_board_pool_write(board, pool, list, 2));
+    dx_health_watch_pool(health, pool, &config);
+    ck_assert_uint_eq(dx_board_server_risen_ms(board, list[0].id), 0);
+    ck_assert_uint_eq(dx_board_server_risen_ms(board, list[1].id), 0);
+    ck_assert(dx_board_pool_write(board, pool, list, 1));
+    dx_health_watch_pool(health, pool, &config);
+    pass_ms(60);
+    list[1].id = DX_BOARD_NONE;
+    ck_assert(dx_board_pool_write(board, pool, list, 2));
+    dx_health_watch_pool(health, pool, &config);
+    ck_assert_uint_eq(dx_board_server_risen_ms(board, list[0].id), 0);
+    ck_assert_uint_ne(dx_board_server_risen_ms(board, list[1].id), 0);
+}
+END_TEST
+
 START_TEST(a_forgotten_pool_is_left_alone)
 {
     put_on_board(2);
@@ -419,6 +537,10 @@ int main(void)
     tcase_add_test(c, lists_change_and_what_stays_keeps_its_history);
     tcase_add_test(c, another_address_in_the_same_place_begins_anew);
     tcase_add_test(c, a_reload_changes_the_question);
+    tcase_add_test(c, a_drained_server_stays_so_whatever_probes_say);
+    tcase_add_test(c, a_drained_name_is_drained_wherever_it_is_found);
+    tcase_add_test(c, draining_the_others_brings_an_ejected_one_back);
+    tcase_add_test(c, who_rises_late_is_told_from_those_that_begin);
     tcase_add_test(c, a_forgotten_pool_is_left_alone);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);

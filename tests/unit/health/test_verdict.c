@@ -18,7 +18,7 @@ struct step {
     uint64_t at_ms;
     enum act act;
     struct verdict_cells cells; /* as they are then: active, responses, trouble, last answer, last failure */
-    unsigned others_up; /* of a pool of eight */
+    unsigned others_up;         /* of a pool of eight */
     enum dx_server_state state;
     enum dx_down_reason why;
 };
