@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The admin endpoints, spoken over a Unix socket by evhttp: GET /healthz, GET /status, POST /reload. For the
- * operator's own commands, never for clients. What it tells it asks of its owner, who decides.
+ * The admin endpoints, spoken over a Unix socket by evhttp: GET /healthz, GET /status, POST /reload, POST
+ * /drain and /undrain. For the operator's own commands, never for clients. What it tells it asks of its owner, who decides.
  */
 #ifndef DIPLEX_ADMIN_H
 #define DIPLEX_ADMIN_H
@@ -39,9 +39,13 @@ enum dx_admin_result {
 
 struct dx_admin_reply; /* to one POST /reload; answered exactly once, at any later time */
 
+enum dx_admin_drain { DX_ADMIN_DRAIN_LOOK, DX_ADMIN_DRAIN, DX_ADMIN_UNDRAIN };
+
 struct dx_admin_owner {
     void (*facts)(void *arg, struct dx_admin_facts *out);
     void (*reload)(void *arg, struct dx_admin_reply *reply); /* may answer before it returns */
+    /* True: `out` is JSON. False: it says why not, to a person. */
+    bool (*drain)(void *arg, enum dx_admin_drain what, struct dx_slice server, struct dx_text *out);
     void *arg;
 };
 

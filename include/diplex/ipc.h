@@ -21,6 +21,7 @@ enum dx_letter_type {
                          configured. Before the CONFIG that names it */
     DX_LETTER_CONFIG, /* fd: memory file with the YAML text; number: its generation; text: its file name.
                          Answered by READY or REFUSED */
+    DX_LETTER_DRAINS, /* servers have been drained, or are not any more: idle connections to those that are go */
     DX_LETTER_STOP,   /* number: milliseconds to finish running requests in */
     /* data -> control */
     DX_LETTER_READY,   /* number: the generation now in force in every worker */

@@ -60,6 +60,9 @@ bool dx_proxy_use(struct dx_proxy *p, struct dx_snapshot *s) DX_CHECKED;
  * of peers in trusted_proxies; every other connection is closed, counted and told in the log. */
 void dx_proxy_accept(struct dx_proxy *p, int fd, const struct dx_address *peer, bool preamble);
 
+/* Servers have been drained, or are not any more: connections to those that are are kept no longer. */
+void dx_proxy_look_at_drains(struct dx_proxy *p);
+
 /* Stopping: idle clients are closed now, others after the request at hand. */
 void dx_proxy_stop(struct dx_proxy *p);
 unsigned dx_proxy_clients(const struct dx_proxy *p); /* open connections */

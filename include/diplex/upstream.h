@@ -20,6 +20,8 @@ struct dx_connection;
 struct dx_upstream *dx_upstream_new(struct dx_loop *l, struct dx_board *b, struct dx_queues *q, unsigned worker, int news_fd) DX_CHECKED;
 /* Closes idle connections and frees; no connection may be in use. */
 void dx_upstream_free(struct dx_upstream **u);
+/* Servers have been drained, or are not any more: closes the idle connections to those that are, and keeps none of theirs. */
+void dx_upstream_look_at_drains(struct dx_upstream *u);
 /* Closes every idle connection now (stopping). */
 void dx_upstream_close_idle(struct dx_upstream *u);
 

@@ -103,10 +103,39 @@ static void on_reload(struct evhttp_request *r, void *arg)
     a->owner.reload(a->owner.arg, reply);
 }
 
+/* GET and POST /drain?server=NAME, POST /undrain?server=NAME. */
+static void on_drain(struct evhttp_request *r, void *arg)
+{
+    struct dx_admin *a = arg;
+    struct evkeyvalq query = {0};
+    struct dx_text text;
+    DX_MAGIC_OK(a, ADMIN_MAGIC);
+    bool undrain = strcmp(evhttp_uri_get_path(evhttp_request_get_evhttp_uri(r)), "/undrain") == 0;
+    enum dx_admin_drain what = undrain ? DX_ADMIN_UNDRAIN : DX_ADMIN_DRAIN;
+    if (!undrain && evhttp_request_get_command(r) == EVHTTP_REQ_GET)
+        what = DX_ADMIN_DRAIN_LOOK;
+    else if (!method_is(r, EVHTTP_REQ_POST, undrain ? "POST" : "GET, POST"))
+        return;
+    const char *raw = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(r));
+    if (raw && evhttp_parse_query_str(raw, &query) != 0)
+        raw = NULL;
+    const char *server = raw ? evhttp_find_header(&query, "server") : NULL;
+    dx_text_init(&text);
+    if (!server)
+        send_text(r, 400, "text/plain", DX_SLICE("say which one: ?server=NAME\n"));
+    else if (a->owner.drain(a->owner.arg, what, dx_slice_str(server), &text))
+        send_text(r, 200, "application/json", dx_slice_of(text.p, text.n));
+    else
+        send_text(r, 404, "text/plain", dx_slice_of(text.p, text.n));
+    dx_text_fini(&text);
+    evhttp_clear_headers(&query);
+}
+
 static void on_other(struct evhttp_request *r, void *arg)
 {
     DX_MAGIC_OK((struct dx_admin *)arg, ADMIN_MAGIC);
-    send_text(r, 404, "text/plain", DX_SLICE("there are GET /healthz, GET /status and POST /reload\n"));
+    send_text(r, 404, "text/plain",
+              DX_SLICE("there are GET /healthz, GET /status, POST /reload, POST /drain and POST /undrain\n"));
 }
 
 void dx_admin_reply_send(struct dx_admin_reply *reply, enum dx_admin_result result, struct dx_slice text)
@@ -139,6 +168,8 @@ static bool prepare(struct dx_admin *a, int listener)
     return evhttp_set_cb(a->http, "/healthz", on_healthz, a) == 0 &&
            evhttp_set_cb(a->http, "/status", on_status, a) == 0 &&
            evhttp_set_cb(a->http, "/reload", on_reload, a) == 0 &&
+           evhttp_set_cb(a->http, "/drain", on_drain, a) == 0 &&
+           evhttp_set_cb(a->http, "/undrain", on_drain, a) == 0 &&
            evhttp_accept_socket(a->http, listener) == 0;
 }
 

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "cli/cli.h"
-#include "diplex/fetch.h"
 
 #define HEALTH_TIMEOUT_MS 5000
 #define RELOAD_TIMEOUT_MS 60000
@@ -42,9 +41,8 @@ static char *find_socket(const struct cli_options *o, struct dx_text *faults)
     return path;
 }
 
-/* False: *exit_code, and the reason was printed. */
-static bool ask(const struct cli_options *o, const char *method, const char *path, uint64_t timeout_ms,
-                struct dx_fetch_answer *answer, int *exit_code)
+bool cli_ask(const struct cli_options *o, const char *method, const char *path, uint64_t timeout_ms,
+             struct dx_fetch_answer *answer, int *exit_code)
 {
     struct dx_text faults;
     struct dx_err err = {{0}};
@@ -68,7 +66,7 @@ int cli_healthcheck(const struct cli_options *o)
     struct dx_fetch_answer answer;
     int exit_code = CLI_OK;
     /* A container's health is yes or no: everything that is not yes is 1. */
-    if (!ask(o, "GET", "/healthz", HEALTH_TIMEOUT_MS, &answer, &exit_code))
+    if (!cli_ask(o, "GET", "/healthz", HEALTH_TIMEOUT_MS, &answer, &exit_code))
         return CLI_FAILED;
     bool ok = answer.status == 200;
     fputs(answer.body ? answer.body : "", ok ? stdout : stderr);
@@ -90,7 +88,7 @@ int cli_reload(const struct cli_options *o)
 {
     struct dx_fetch_answer answer;
     int exit_code = CLI_OK;
-    if (!ask(o, "POST", "/reload", RELOAD_TIMEOUT_MS, &answer, &exit_code))
+    if (!cli_ask(o, "POST", "/reload", RELOAD_TIMEOUT_MS, &answer, &exit_code))
         return exit_code;
     if (answer.status == 200) {
         puts("reloaded");
@@ -108,7 +106,7 @@ int cli_status(const struct cli_options *o)
 {
     struct dx_fetch_answer answer;
     int exit_code = CLI_OK;
-    if (!ask(o, "GET", "/status", STATUS_TIMEOUT_MS, &answer, &exit_code))
+    if (!cli_ask(o, "GET", "/status", STATUS_TIMEOUT_MS, &answer, &exit_code))
         return exit_code;
     bool ok = answer.status == 200;
     fputs(answer.body ? answer.body : "", ok ? stdout : stderr);

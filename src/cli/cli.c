@@ -81,6 +81,16 @@ static const struct cli_command commands[] = {
      "changed, the faults are printed; 1: nothing answers.\n"},
     {"status", "ca", 0, 0, cli_status, "[-c FILE] [-a PATH]",
      "print what the running diplex says of itself, as JSON", FILE_HELP ADMIN_HELP},
+    {"drain", "caw", 1, 1, cli_drain, "SERVER [-w TIME] [-c FILE] [-a PATH]",
+     "send a server no new request until `diplex undrain`",
+     "  -w, --wait TIME     wait until nothing runs there any more, at most so long: 30s, 5m\n" FILE_HELP
+         ADMIN_HELP "\n"
+     "SERVER is a name as in the configuration, which means every address behind it, or an address, or\n"
+     "name@address; with POOL/ before it where more than one pool has such a server. What runs there may\n"
+     "finish, streams and WebSockets too. It stays drained over reloads, while the file names it.\n"
+     "Exit code 1: something still runs there after TIME, or nothing answers; 2: there is no such server.\n"},
+    {"undrain", "ca", 1, 1, cli_undrain, "SERVER [-c FILE] [-a PATH]", "send a drained server requests again",
+     FILE_HELP ADMIN_HELP},
     {"version", "", 0, 0, version, "", "print the version", ""},
     {"help", "", 0, 1, help, "[COMMAND]", "print this, or the help of one command", ""},
     {"manual", "", 0, 0, manual, "", NULL, "Prints docs/configuration.md.\n"},

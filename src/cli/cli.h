@@ -5,6 +5,7 @@
 
 #include "diplex/cli.h"
 #include "diplex/config.h"
+#include "diplex/fetch.h"
 #include "diplex/supervise.h"
 
 enum { CLI_OK, CLI_FAILED, CLI_USAGE };
@@ -13,7 +14,7 @@ enum { CLI_OK, CLI_FAILED, CLI_USAGE };
 
 /* All options there are; a command takes those that its row names. */
 struct cli_options {
-    const char *file, *admin, *from;
+    const char *file, *admin, *from, *wait;
     bool quiet;
     const char *fields[CLI_FIELDS_MAX];
     unsigned fields_n;
@@ -48,10 +49,16 @@ bool cli_load(const char *file, struct cli_loaded *out, struct dx_text *faults) 
 void cli_loaded_fini(struct cli_loaded *l);
 void cli_print(struct dx_text *t); /* to standard output, and frees it */
 
+/* Asks the running diplex. False: *exit_code, and the reason was printed. The answer's body is the caller's. */
+bool cli_ask(const struct cli_options *o, const char *method, const char *path, uint64_t timeout_ms,
+             struct dx_fetch_answer *answer, int *exit_code) DX_CHECKED;
+
 int cli_check(const struct cli_options *o);
+int cli_drain(const struct cli_options *o);
 int cli_explain(const struct cli_options *o);
 int cli_healthcheck(const struct cli_options *o);
 int cli_reload(const struct cli_options *o);
 int cli_status(const struct cli_options *o);
+int cli_undrain(const struct cli_options *o);
 
 #endif

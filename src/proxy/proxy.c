@@ -131,6 +131,12 @@ void dx_proxy_accept(struct dx_proxy *p, int fd, const struct dx_address *peer, 
     (void)!client_start(p, fd, peer, preamble);
 }
 
+void dx_proxy_look_at_drains(struct dx_proxy *p)
+{
+    DX_MAGIC_OK(p, PROXY_MAGIC);
+    dx_upstream_look_at_drains(p->upstream);
+}
+
 void dx_proxy_stop(struct dx_proxy *p)
 {
     DX_MAGIC_OK(p, PROXY_MAGIC);

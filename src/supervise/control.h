@@ -155,6 +155,14 @@ bool pools_watch(struct control *c, struct plan *p, struct dx_err *err) DX_CHECK
 void pools_forget(struct control *c, const struct plan *gone, const struct plan *kept);
 void pools_on_change(void *control, uint32_t board_pool);
 void pools_news(struct control *c);
+/* The plan shown on the board is in force for good. */
+void pools_settle(struct control *c);
+
+/* ---- drain.c ---- */
+
+/* POST /drain and /undrain, or a look: DX_ADMIN_DRAIN_.... True: *out is JSON; else the reason for a person. */
+bool drain_server(struct control *c, enum dx_admin_drain what, struct dx_slice server,
+                  struct dx_text *out) DX_CHECKED;
 
 /* ---- door.c: the admin socket ---- */
 

@@ -96,10 +96,17 @@ static void reload(void *arg, struct dx_admin_reply *reply)
     reload_ask(c, reply);
 }
 
+static bool drain(void *arg, enum dx_admin_drain what, struct dx_slice server, struct dx_text *out)
+{
+    struct control *c = arg;
+    DX_MAGIC_OK(c, CONTROL_MAGIC);
+    return drain_server(c, what, server, out);
+}
+
 bool door_open(struct control *c, struct dx_err *err)
 {
     struct dx_err why = {{0}};
-    const struct dx_admin_owner owner = {tell, reload, c};
+    const struct dx_admin_owner owner = {.facts = tell, .reload = reload, .drain = drain, .arg = c};
     int fd = -1;
     if (!c->admin_path)
         return true;

@@ -65,6 +65,12 @@ void pools_forget(struct control *c, const struct plan *gone, const struct plan 
     }
 }
 
+void pools_settle(struct control *c)
+{
+    for (unsigned i = 0; i < c->on_board->config->pools_n; i++)
+        dx_health_settle(c->health, c->on_board->pools[i].board);
+}
+
 void pools_on_change(void *control, uint32_t board_pool)
 {
     struct control *c = control;

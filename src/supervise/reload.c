@@ -69,6 +69,7 @@ static void commit(struct control *c)
     dx_log_set_level(c->now->config->log_level);
     listeners_set_modes(c->now);
     pools_forget(c, old, c->now);
+    pools_settle(c);
     plan_free(&old);
     dx_log(DX_LOG_INFO, "reloaded", DX_KI("generation", c->now->generation),
            DX_KS("file", c->now->source.name), DX_KI("pools", c->now->config->pools_n),

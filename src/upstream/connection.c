@@ -229,7 +229,7 @@ void dx_connection_keep(struct dx_connection **cp)
     request_over(c);
     if (c->transport.readable) /* the last piece filled its buffer: nobody knows yet whether more is there */
         dx_transport_look(&c->transport);
-    if (s->gone || p->idle_max == 0 || c->transport.hung_up || c->transport.readable) {
+    if (s->gone || s->drained || p->idle_max == 0 || c->transport.hung_up || c->transport.readable) {
         end(c);
         return;
     }

@@ -39,6 +39,7 @@ struct dx_server {
     struct dx_link idle;     /* of connections, the most recently used first */
     struct dx_link left;     /* of connections whose answer nobody waits for */
     unsigned idle_n, open_n; /* open: all connections, idle ones too */
+    bool drained;            /* its connections are not kept */
     bool gone;               /* no longer on the board: freed with its last connection */
 };
 

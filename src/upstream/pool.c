@@ -28,6 +28,11 @@ void upstream_server_release(struct dx_server *s)
     free(s);
 }
 
+static bool is_drained(const struct dx_server *s)
+{
+    return dx_board_server_why(s->pool->upstream->board, s->of.facts.id) == DX_WHY_DRAINED;
+}
+
 static struct dx_roster_server *server_appeared(void *arg, const struct dx_board_server *facts)
 {
     struct dx_pool *p = arg;
@@ -40,6 +45,7 @@ static struct dx_roster_server *server_appeared(void *arg, const struct dx_board
     s->cell = dx_board_cell(p->upstream->board, p->upstream->worker, facts->id);
     dx_list_init(&s->idle);
     dx_list_init(&s->left);
+    s->drained = is_drained(s);
     return &s->of;
 }
 
@@ -107,6 +113,18 @@ void dx_upstream_close_idle(struct dx_upstream *u)
     for (size_t i = 0; i < DX_BOARD_POOLS; i++)
         if (u->pools[i] != NULL)
             drop_idle(u->pools[i]);
+}
+
+void dx_upstream_look_at_drains(struct dx_upstream *u)
+{
+    for (size_t i = 0; i < DX_BOARD_POOLS; i++) {
+        for (size_t k = 0; u->pools[i] != NULL && k < u->pools[i]->roster.n; k++) {
+            struct dx_server *s = DX_CONTAINER(u->pools[i]->roster.servers[k], struct dx_server, of);
+            s->drained = is_drained(s);
+            if (s->drained)
+                upstream_server_drop_idle(s);
+        }
+    }
 }
 
 void dx_upstream_free(struct dx_upstream **up)

@@ -358,6 +358,10 @@ static void on_letter(struct data *d, struct dx_letter *l)
     case DX_LETTER_CONFIG:
         on_config(d, l);
         break;
+    case DX_LETTER_DRAINS:
+        for (unsigned i = 0; i < d->workers_n; i++)
+            worker_look_at_drains(d->workers[i]);
+        break;
     case DX_LETTER_STOP:
         on_stop(d, l->number);
         break;

@@ -49,10 +49,10 @@ struct worker {
     pthread_mutex_t lock; /* of the mailbox */
     struct orders orders;
     bool fresh; /* orders not taken yet */
-    int bell;   /* eventfd: there are orders, or turns are to be timed anew */
+    int bell;   /* eventfd: there are orders, or one of the flags below is set */
     struct dx_watch bell_watch;
     _Atomic uint64_t *counters; /* on the board */
-    _Atomic bool time_anew;
+    _Atomic bool time_anew, drains;
 
     int report;            /* borrowed: the main thread's eventfd */
     _Atomic uint64_t done; /* the orders carried out last */
@@ -74,6 +74,7 @@ struct worker_setup {
 struct worker *worker_new(const struct worker_setup *s) DX_CHECKED;
 bool worker_start(struct worker *w) DX_CHECKED;
 void worker_order(struct worker *w, const struct orders *o); /* takes the reference in o->snapshot over */
+void worker_look_at_drains(struct worker *w);
 void worker_time_anew(struct worker *w); /* the longest turn on the board is to be the longest from now on */
 void worker_free(struct worker **w);     /* joins */
 

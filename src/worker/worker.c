@@ -180,6 +180,8 @@ static void on_bell(struct dx_watch *watch, unsigned what)
         return;
     if (atomic_exchange(&w->time_anew, false))
         atomic_store_explicit(&w->counters[DX_COUNTER_TURN_LONGEST], 0, memory_order_relaxed);
+    if (atomic_exchange(&w->drains, false))
+        dx_proxy_look_at_drains(w->proxy);
     pthread_mutex_lock(&w->lock);
     fresh = w->fresh;
     o = w->orders;
@@ -204,6 +206,12 @@ void worker_order(struct worker *w, const struct orders *o)
     w->orders = *o;
     w->fresh = true;
     pthread_mutex_unlock(&w->lock);
+    ring(w);
+}
+
+void worker_look_at_drains(struct worker *w)
+{
+    w->drains = true;
     ring(w);
 }
 

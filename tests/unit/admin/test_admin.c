@@ -45,10 +45,17 @@ static void reload(void *arg, struct dx_admin_reply *reply)
     asked = reply;
 }
 
+static bool drain(void *arg, enum dx_admin_drain what, struct dx_slice server, struct dx_text *out)
+{
+    (void)arg;
+    dx_text_addf(out, "%d %.*s", (int)what, DX_SLICE_ARGS(server));
+    return !dx_slice_eq(server, DX_SLICE("unknown"));
+}
+
 static void setup(void)
 {
     struct dx_err err = {{0}};
-    const struct dx_admin_owner owner = {facts, reload, NULL};
+    const struct dx_admin_owner owner = {.facts = facts, .reload = reload, .drain = drain};
     signal(SIGPIPE, SIG_IGN); /* as main.c does */
     loop = dx_loop_new();
     board = dx_board_new(2, &err);
@@ -173,6 +180,27 @@ START_TEST(whoever_waits_at_the_end_is_let_go)
 }
 END_TEST
 
+START_TEST(drains_name_their_server)
+{
+    static const struct {
+        const char *method, *path, *expected;
+    } asks[] = {
+        {"GET", "/drain?server=web%3A8000", "\r\n\r\n0 web:8000"},
+        {"POST", "/drain?server=app%2Funix%3A%2Fa%2Bb", "\r\n\r\n1 app/unix:/a+b"},
+        {"POST", "/undrain?server=x", "\r\n\r\n2 x"},
+        {"POST", "/drain?server=unknown", " 404 "},
+        {"POST", "/drain", " 400 "},
+        {"POST", "/drain?name=x", " 400 "},
+        {"GET", "/undrain?server=x", " 405 "},
+        {"PUT", "/drain?server=x", " 405 "},
+    };
+    for (size_t i = 0; i < DX_COUNT(asks); i++) {
+        const char *text = answer(ask(asks[i].method, asks[i].path));
+        ck_assert_msg(strstr(text, asks[i].expected) != NULL, "%s: %s", asks[i].path, text);
+    }
+}
+END_TEST
+
 START_TEST(other_methods_and_paths)
 {
     ck_assert_ptr_nonnull(strstr(answer(ask("GET", "/reload")), " 405 "));
@@ -216,9 +244,13 @@ int main(void)
     Suite *suite = suite_create("admin");
     TCase *tc = tcase_create("admin");
     const TTest *const tests[] = {
-        healthz_says_whether_data_serves,   a_reload_is_answered_when_it_is_done,
-        a_refused_reload_brings_the_faults, who_asked_may_have_left,
-        whoever_waits_at_the_end_is_let_go, other_methods_and_paths,
+        healthz_says_whether_data_serves,
+        a_reload_is_answered_when_it_is_done,
+        a_refused_reload_brings_the_faults,
+        who_asked_may_have_left,
+        whoever_waits_at_the_end_is_let_go,
+        drains_name_their_server,
+        other_methods_and_paths,
         status_shows_servers_and_counters,
     };
     tcase_add_checked_fixture(tc, setup, teardown);
