@@ -230,7 +230,7 @@ def test_a_server_may_be_called_by_its_name_or_its_address(operated, scripted):
 
 def test_a_name_in_two_pools_needs_its_pool(operated, scripted):
     server = scripted(keep_answering)
-    pools = {name: {'kind': 'asgi', 'servers': [server.address]} for name in ('one', 'two')}
+    pools = {name: {'kind': 'asgi', 'servers': [server.address], 'hold': 'off'} for name in ('one', 'two')}
     site = operated({'pools': pools, 'routes': {'/': 'one', '/two/': 'two'}})
     said = site.run('drain', server.address, code=2)
     assert 'more than one' in said and f'one/{server.address}' in said and f'two/{server.address}' in said
