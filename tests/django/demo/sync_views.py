@@ -73,10 +73,12 @@ def upload(request: HttpRequest) -> HttpResponse:
 
 
 def download(request: HttpRequest, size: int) -> HttpResponse:
-    """Stream `size` bytes, with a Content-Length when the query says `length=1`."""
+    """Stream `size` bytes, with a Content-Length when the query says `length=1`, never ahead of its reader with `stream=1`."""
     response = StreamingHttpResponse(plain.blocks(size), content_type='application/octet-stream')
     if request.GET.get('length'):
         response['Content-Length'] = str(size)
+    if request.GET.get('stream'):
+        response['X-Accel-Buffering'] = 'no'
     return response
 
 
