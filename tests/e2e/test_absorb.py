@@ -88,7 +88,7 @@ def open_spools(site) -> int:
 @pytest.mark.parametrize('path', PATHS)
 def test_a_slow_reader_holds_no_worker(diplex, gunicorn, slow, directory, path):
     """One sync worker, a reader at 2 KB/s of 8 MB, and somebody who asks for something else."""
-    site = diplex(with_status(directory, one_pool('wsgi', gunicorn(fresh=True, workers=1))))
+    site = diplex(with_status(directory, one_pool('wsgi', gunicorn(fresh=True, workers=1), pool={'slots': 1})))
     reader = slow(site, path.format(SIZE))
     data = crawl(reader, 1.5)
     is_answered_at_once(site)
