@@ -53,12 +53,15 @@ def _fields(headers) -> list[tuple[str, str]]:
 class RawClient:
     """A client socket. `address` is (host, port) or the path of a Unix socket."""
 
-    def __init__(self, address, patience: float = PATIENCE) -> None:
+    def __init__(self, address, patience: float = PATIENCE, source: str | None = None) -> None:
+        """`source`: the address to come from; any of 127.0.0.0/8 is this machine's."""
         family = (
             socket.AF_UNIX if isinstance(address, str) else socket.AF_INET6 if ':' in address[0] else socket.AF_INET
         )
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         self.socket.settimeout(patience)
+        if source is not None:
+            self.socket.bind((source, 0))
         self.socket.connect(address)
         if family != socket.AF_UNIX:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

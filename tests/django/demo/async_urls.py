@@ -17,6 +17,7 @@ router = Router(
         path('lines/', views.LinesController.as_view(), name='lines'),
         path('streams/', views.StreamsController.as_view(), name='streams'),
         path('healthz/', views.HealthController.as_view(), name='healthz'),
+        path('limited/', views.LimitedController.as_view(), name='limited'),
         path('upload/', views.upload, name='upload'),
         path('download/<int:size>/', views.download, name='download'),
         path('echo/', views.echo, name='echo'),

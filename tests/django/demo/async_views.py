@@ -10,12 +10,15 @@ from dmr import Body, Controller, Path, Query
 from dmr.plugins.msgspec import MsgspecSerializer
 from dmr.streaming.jsonl import JsonLinesController
 from dmr.streaming.sse import SSEController, SSEvent
+from dmr.throttling import AsyncThrottle, Rate
+from dmr.throttling.backends import AsyncDjangoCache
 
 from demo import plain, streams
 from demo.schemas import (
     Health,
     Hello,
     Item,
+    Limited,
     MillisecondsPath,
     NewItem,
     Slept,
@@ -47,6 +50,15 @@ class SlowController(Controller[MsgspecSerializer]):
 class HealthController(Controller[MsgspecSerializer]):
     async def get(self) -> Health:
         return Health(status='ok', process=this_process(KIND, self.request))
+
+
+class LimitedController(Controller[MsgspecSerializer]):
+    """Three requests a minute for each REMOTE_ADDR. A real site shares the counts between processes, in Redis."""
+
+    throttling = (AsyncThrottle(3, Rate.minute, backend=AsyncDjangoCache(allow_unsafe_cache=True)),)
+
+    async def get(self) -> Limited:
+        return Limited(client=self.request.META.get('REMOTE_ADDR'), process=this_process(KIND, self.request))
 
 
 class StreamsController(Controller[MsgspecSerializer]):

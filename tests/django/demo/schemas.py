@@ -46,6 +46,13 @@ class Slept(msgspec.Struct):
     process: Process
 
 
+class Limited(msgspec.Struct):
+    """Whom the throttle took the client for."""
+
+    client: str | None
+    process: Process
+
+
 class Health(msgspec.Struct):
     status: str
     process: Process

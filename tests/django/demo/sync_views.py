@@ -9,6 +9,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpRe
 from django.shortcuts import render
 from dmr import Body, Controller, Path, modify
 from dmr.plugins.msgspec import MsgspecSerializer
+from dmr.throttling import Rate, SyncThrottle
+from dmr.throttling.backends import SyncDjangoCache
 
 from demo import plain
 from demo.schemas import (
@@ -16,6 +18,7 @@ from demo.schemas import (
     Hello,
     Item,
     ItemPath,
+    Limited,
     MillisecondsPath,
     NewItem,
     Slept,
@@ -58,6 +61,15 @@ class SlowController(Controller[MsgspecSerializer]):
 class HealthController(Controller[MsgspecSerializer]):
     def get(self) -> Health:
         return Health(status='ok', process=this_process(KIND, self.request))
+
+
+class LimitedController(Controller[MsgspecSerializer]):
+    """Three requests a minute for each REMOTE_ADDR. A real site shares the counts between processes, in Redis."""
+
+    throttling = (SyncThrottle(3, Rate.minute, backend=SyncDjangoCache(allow_unsafe_cache=True)),)
+
+    def get(self) -> Limited:
+        return Limited(client=self.request.META.get('REMOTE_ADDR'), process=this_process(KIND, self.request))
 
 
 def home(request: HttpRequest) -> HttpResponse:

@@ -14,6 +14,7 @@ router = Router(
         path('items/', views.ItemsController.as_view(), name='items'),
         path('items/<int:item_id>/', views.ItemController.as_view(), name='item'),
         path('slow/<int:milliseconds>/', views.SlowController.as_view(), name='slow'),
+        path('limited/', views.LimitedController.as_view(), name='limited'),
         path('upload/', views.upload, name='upload'),
         path('download/<int:size>/', views.download, name='download'),
         path('echo/', views.echo, name='echo'),
