@@ -18,7 +18,7 @@
 #define TIMEOUT_MS                                                                          \
     1000 /* of the first try, then of the next name server; doubled when all had their turn \
           */
-#define TRIES            3
+#define TRIES            2
 #define EDNS_BYTES       1232 /* what passes every IPv6 link unfragmented */
 #define ADDRESSES        256  /* of one answer */
 #define SAID_FOR_NOTHING "no name server could be set up"
@@ -197,7 +197,8 @@ bool channel_candidate(const struct channel *c, const char *host, unsigned i, ch
         memcpy(name, host, n + 1);
         return true;
     }
-    int length = snprintf(name, CHANNEL_NAME, "%s.%s", host, c->search.domains[as_it_is_first ? i - 1 : i]);
+    const char *domain = c->search.domains[as_it_is_first ? i - 1 : i];
+    int length = snprintf(name, CHANNEL_NAME, "%s.%s", host, domain + (*domain == '.'));
     if (length < 0 || (size_t)length >= CHANNEL_NAME)
         memcpy(name, host, n + 1); /* no name of that length exists: ask for what does */
     return true;
@@ -240,6 +241,9 @@ static enum answer meaning_of(int said)
         return ANSWER_NO_ADDRESS;
     case ARES_EDESTRUCTION:
         return ANSWER_ASK_AGAIN;
+    case ARES_ETIMEOUT:
+    case ARES_ECONNREFUSED:
+        return ANSWER_SILENCE;
     default:
         return ANSWER_FAILED;
     }
@@ -263,7 +267,7 @@ void channel_ask(struct channel *c, const char *name, struct question *q)
 {
     DX_MAGIC_OK(c, CHANNEL_MAGIC);
     if (!c->ares) {
-        q->on_answer(q, ANSWER_FAILED, SAID_FOR_NOTHING, NULL, 0);
+        q->on_answer(q, ANSWER_SILENCE, SAID_FOR_NOTHING, NULL, 0);
         return;
     }
     /* The numbers of class and types, RFC 1035 3.2, RFC 3596 2.1. */

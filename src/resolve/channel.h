@@ -18,7 +18,8 @@ enum answer {
     ANSWER_FOUND,
     ANSWER_NO_NAME,    /* a name server says that there is no such name */
     ANSWER_NO_ADDRESS, /* the name is there, without an address of this family */
-    ANSWER_FAILED,     /* nobody knows */
+    ANSWER_FAILED,     /* a name server could not say */
+    ANSWER_SILENCE,    /* there was none to say anything */
     ANSWER_ASK_AGAIN,  /* resolv.conf has changed, or the channel is freed */
 };
 

@@ -47,6 +47,7 @@ struct lookup {
     unsigned candidate; /* which name of the search list is asked for */
     bool again;         /* from the beginning: resolv.conf has changed meanwhile */
     bool is_late;
+    bool silence;           /* no name server answers */
     const char *failed_why; /* of any name so far: then nobody can say that there is no such name */
     const char *none_why;
     void (*on_done)(void *arg, const struct lookup_result *r); /* NULL: told or cancelled */
@@ -90,6 +91,9 @@ static void note_none(struct lookup *x, enum answer how, struct asked *a, const 
     case ANSWER_NO_ADDRESS:
         x->none_why = "no address behind the name";
         break;
+    case ANSWER_SILENCE:
+        x->silence = true; /* it would not be heard of another name either */
+        /* fallthrough */
     case ANSWER_FAILED:
         a->failed = true;
         x->failed_why = why;
@@ -137,7 +141,7 @@ static bool ask(struct lookup *x)
 
 static void begin(struct lookup *x)
 {
-    x->again = x->is_late = false;
+    x->again = x->is_late = x->silence = false;
     dx_timer_clear(&x->late);
     x->candidate = 0;
     x->result.n = 0;
@@ -186,7 +190,7 @@ static void step(struct dx_task *t)
     }
     if (x->again)
         begin(x);
-    else if (found || !ask(x))
+    else if (found || x->silence || !ask(x))
         tell(x);
 }
 
@@ -229,6 +233,12 @@ static struct lookup *lookup_new(struct lookups *l, const char *host)
     return NULL;
 }
 
+void lookups_follow(struct lookups *l)
+{
+    DX_MAGIC_OK(l, LOOKUPS_MAGIC);
+    channel_follow(l->channel);
+}
+
 struct lookup *lookup_start(struct lookups *l, const char *host, uint16_t port,
                             void (*on_done)(void *arg, const struct lookup_result *r), void *arg)
 {
@@ -246,7 +256,7 @@ struct lookup *lookup_start(struct lookups *l, const char *host, uint16_t port,
         dx_loop_again(l->loop, &x->task);
         return x;
     }
-    channel_follow(l->channel);
+    lookups_follow(l);
     begin(x);
     return x;
 }

@@ -37,6 +37,8 @@ struct lookup_sources {
 struct lookups *lookups_new(struct dx_loop *l,
                             const struct lookup_sources *from) DX_CHECKED; /* NULL: out of memory */
 void lookups_free(struct lookups **l);                                     /* cancels what runs */
+/* Looks whether resolv.conf has changed; what runs is asked again then. lookup_start does it, too. */
+void lookups_follow(struct lookups *l);
 /* on_done is called from the loop, never from inside. NULL: out of memory. */
 struct lookup *lookup_start(struct lookups *l, const char *host, uint16_t port,
                             void (*on_done)(void *arg, const struct lookup_result *r), void *arg) DX_CHECKED;

@@ -86,6 +86,7 @@ static void pool_ask(struct watched_pool *pool)
 static void on_time(struct dx_timer *t)
 {
     struct watched_pool *pool = DX_CONTAINER(t, struct watched_pool, timer);
+    lookups_follow(pool->resolver->lookups);
     if (pool_due_ms(pool) == 0)
         pool_ask(pool);
     else

@@ -14,11 +14,13 @@
 
 #include "diplex/base/log.h"
 #include "diplex/os/clock.h"
+#include "resolve/channel.h"
 #include "resolve/lookup.h"
 
 #define LIMIT_MS 20000u
 
-/* --- the name server: A records 10.0.0.1 up to `addresses`, or an error --- */
+/* --- the name server: A records 10.0.0.1 up to `addresses`, or an error; the same for AAAA, fd00::1 up to
+ * `addresses6`, of which there are none at first --- */
 
 enum mood { FOUND, NO_SUCH_NAME, SERVER_FAILURE, SILENT };
 
@@ -26,32 +28,47 @@ static struct {
     int fd, stop[2];
     uint16_t port;
     pthread_t thread;
-    atomic_int mood;
-    atomic_uint addresses, first, asked;
+    atomic_int mood, mood6;
+    atomic_uint addresses, addresses6, first, asked;
 } dns;
+
+static size_t record_write(unsigned char *to, bool is_a, unsigned number)
+{
+    unsigned char head[] = {0xc0, 12, 0, is_a ? 1 : 28, 0, 1, 0, 0, 0, 1, 0, is_a ? 4 : 16};
+    unsigned char v4[4] = {10, 0, 0, (unsigned char)number};
+    unsigned char v6[16] = {0xfd, [15] = (unsigned char)number};
+    memcpy(to, head, sizeof head);
+    memcpy(to + sizeof head, is_a ? v4 : v6, is_a ? sizeof v4 : sizeof v6);
+    return sizeof head + (is_a ? sizeof v4 : sizeof v6);
+}
 
 static size_t reply_make(unsigned char *buf, size_t n)
 {
-    int mood = atomic_load(&dns.mood);
     size_t q = 12;
     while (q < n && buf[q])
         q += buf[q] + 1u;
     q += 5; /* root, type, class */
-    if (q > n || mood == SILENT)
+    if (q > n)
         return 0;
     bool is_a = buf[q - 3] == 1;
-    unsigned count = mood == FOUND && is_a ? atomic_load(&dns.addresses) : 0, first = atomic_load(&dns.first);
+    int mood = atomic_load(is_a ? &dns.mood : &dns.mood6);
+    if (mood == SILENT)
+        return 0;
+    unsigned count = mood == FOUND ? atomic_load(is_a ? &dns.addresses : &dns.addresses6) : 0,
+             first = atomic_load(&dns.first);
     buf[2] = 0x81;
     buf[3] = (unsigned char)(0x80 | (mood == NO_SUCH_NAME ? 3 : mood == SERVER_FAILURE ? 2 : 0));
     memset(buf + 6, 0, 6);
     buf[7] = (unsigned char)count;
-    for (unsigned i = 0; i < count; i++) {
-        const unsigned char record[] = {0xc0, 12, 0, 1, 0,  1, 0, 0,
-                                        0,    1,  0, 4, 10, 0, 0, (unsigned char)(first + i)};
-        memcpy(buf + q, record, sizeof record);
-        q += sizeof record;
-    }
+    for (unsigned i = 0; i < count; i++)
+        q += record_write(buf + q, is_a, first + i);
     return q;
+}
+
+static void dns_says(int mood)
+{
+    atomic_store(&dns.mood, mood);
+    atomic_store(&dns.mood6, mood);
 }
 
 static void *answer_on(void *arg)
@@ -83,8 +100,9 @@ static void dns_start(void)
     ck_assert_int_eq(getsockname(dns.fd, (struct sockaddr *)&at, &n), 0);
     dns.port = ntohs(at.sin_port);
     ck_assert_int_eq(pipe(dns.stop), 0);
-    atomic_store(&dns.mood, FOUND);
+    dns_says(FOUND);
     atomic_store(&dns.addresses, 1);
+    atomic_store(&dns.addresses6, 0);
     atomic_store(&dns.first, 1);
     atomic_store(&dns.asked, 0);
     ck_assert_int_eq(pthread_create(&dns.thread, NULL, answer_on, NULL), 0);
@@ -331,7 +349,7 @@ START_TEST(no_such_name_is_believed_the_third_time)
     struct dx_pool_config config = pool_of(servers, 2);
     ck_assert(dx_resolver_watch_pool(resolver, pool, &config, 200));
     ck_board_becomes("web:8000=10.0.0.1:8000 127.0.0.1:9=127.0.0.1:9");
-    atomic_store(&dns.mood, NO_SUCH_NAME);
+    dns_says(NO_SUCH_NAME);
     ck_log_gets("name_unresolved pool=sync server=web:8000 reason=\"no such name\" addresses_kept=1");
     ck_assert_str_eq(on_board(), "web:8000=10.0.0.1:8000 127.0.0.1:9=127.0.0.1:9");
     ck_log_gets("name_gone pool=sync server=web:8000");
@@ -339,7 +357,7 @@ START_TEST(no_such_name_is_believed_the_third_time)
     pass_lookups(2);
     ck_assert_uint_eq(logged("name_gone"), 1);
     ck_assert_uint_eq(logged("name_unresolved"), 1);
-    atomic_store(&dns.mood, FOUND);
+    dns_says(FOUND);
     ck_board_becomes("web:8000=10.0.0.1:8000 127.0.0.1:9=127.0.0.1:9");
     ck_assert_uint_eq(logged("name_resolved"), 2);
 }
@@ -351,9 +369,9 @@ START_TEST(a_failing_name_server_changes_nothing)
     struct dx_pool_config config = pool_of(servers, 1);
     ck_assert(dx_resolver_watch_pool(resolver, pool, &config, 20));
     ck_board_becomes("web:8000=10.0.0.1:8000");
-    atomic_store(&dns.mood, SERVER_FAILURE);
+    dns_says(SERVER_FAILURE);
     ck_log_gets("name_unresolved");
-    atomic_store(&dns.mood, SILENT);
+    dns_says(SILENT);
     (void)turn((struct wait){0}, 300);
     ck_assert_str_eq(on_board(), "web:8000=10.0.0.1:8000");
     ck_assert_uint_eq(logged("name_unresolved"), 1);
@@ -361,14 +379,181 @@ START_TEST(a_failing_name_server_changes_nothing)
 }
 END_TEST
 
+START_TEST(an_empty_answer_is_believed_the_third_time)
+{
+    struct dx_server_config servers[] = {named("web:8000", "web")};
+    struct dx_pool_config config = pool_of(servers, 1);
+    ck_assert(dx_resolver_watch_pool(resolver, pool, &config, 200));
+    ck_board_becomes("web:8000=10.0.0.1:8000");
+    atomic_store(&dns.addresses, 0);
+    ck_log_gets("name_unresolved pool=sync server=web:8000 reason=\"no address behind the name\"");
+    ck_assert_str_eq(on_board(), "web:8000=10.0.0.1:8000");
+    ck_board_becomes("");
+    ck_assert_uint_eq(logged("name_gone"), 1);
+}
+END_TEST
+
+START_TEST(a_doubted_name_is_asked_again_soon)
+{
+    struct dx_server_config servers[] = {named("web:8000", "web")};
+    struct dx_pool_config config = pool_of(servers, 1);
+    ck_assert(dx_resolver_watch_pool(resolver, pool, &config, 60000));
+    ck_board_becomes("web:8000=10.0.0.1:8000");
+    dns_says(NO_SUCH_NAME);
+    dx_resolver_hurry(resolver, pool);
+    ck_board_becomes(""); /* three times, a second apart, and not a minute */
+}
+END_TEST
+
+START_TEST(a_pool_that_is_down_is_asked_for_every_second)
+{
+    struct dx_server_config servers[] = {named("web:8000", "web")};
+    struct dx_pool_config config = pool_of(servers, 1);
+    struct dx_board_server list[DX_BOARD_POOL_SERVERS];
+    ck_assert(dx_resolver_watch_pool(resolver, pool, &config, 60000));
+    ck_board_becomes("web:8000=10.0.0.1:8000");
+    ck_assert_uint_eq(dx_board_pool_read(board, pool, list, NULL), 1);
+    dx_board_server_set(board, list[0].id, DX_SERVER_DOWN, DX_WHY_PROBE);
+    atomic_store(&dns.first, 2);
+    ck_board_becomes("web:8000=10.0.0.2:8000");
+}
+END_TEST
+
+START_TEST(both_families_are_servers)
+{
+    struct dx_server_config servers[] = {named("web:8000", "web")};
+    struct dx_pool_config config = pool_of(servers, 1);
+    atomic_store(&dns.addresses6, 2);
+    ck_assert(dx_resolver_watch_pool(resolver, pool, &config, 20));
+    ck_assert(turn((struct wait){.log = "name_resolved"}, LIMIT_MS));
+    ck_assert_ptr_nonnull(strstr(on_board(), "web:8000=10.0.0.1:8000"));
+    ck_assert_ptr_nonnull(strstr(on_board(), "web:8000=[fd00::1]:8000"));
+    ck_assert_ptr_nonnull(strstr(on_board(), "web:8000=[fd00::2]:8000"));
+    atomic_store(&dns.addresses, 0);
+    ck_board_becomes("web:8000=[fd00::1]:8000 web:8000=[fd00::2]:8000");
+}
+END_TEST
+
+START_TEST(a_family_that_fails_keeps_its_servers)
+{
+    const int troubles[] = {SERVER_FAILURE, SILENT};
+    struct dx_server_config servers[] = {named("web:8000", "web")};
+    struct dx_pool_config config = pool_of(servers, 1);
+    atomic_store(&dns.addresses6, 1);
+    ck_assert(dx_resolver_watch_pool(resolver, pool, &config, 20));
+    ck_assert(turn((struct wait){.log = "name_resolved"}, LIMIT_MS));
+    ck_assert_ptr_nonnull(strstr(on_board(), "fd00::1"));
+    for (size_t i = 0; i < DX_COUNT(troubles); i++) {
+        atomic_store(&dns.mood6, troubles[i]);
+        atomic_store(&dns.first, 2 + (unsigned)i);
+        ck_board_becomes(i == 0 ? "web:8000=[fd00::1]:8000 web:8000=10.0.0.2:8000"
+                                : "web:8000=[fd00::1]:8000 web:8000=10.0.0.3:8000");
+    }
+    atomic_store(&dns.mood, NO_SUCH_NAME); /* of the other family nobody knows: so nobody knows */
+    (void)turn((struct wait){.log = "name_unresolved"}, LIMIT_MS);
+    ck_assert_str_eq(on_board(), "web:8000=[fd00::1]:8000 web:8000=10.0.0.3:8000");
+    atomic_store(&dns.mood6, NO_SUCH_NAME);
+    ck_board_becomes("");
+}
+END_TEST
+
+START_TEST(a_changed_resolv_conf_is_asked_at_once)
+{
+    struct dx_server_config servers[] = {named("web:8000", "web")};
+    struct dx_pool_config config = pool_of(servers, 1);
+    dns_says(SILENT);
+    ck_assert(dx_resolver_watch_pool(resolver, pool, &config, 20));
+    (void)turn((struct wait){.asked = 2}, LIMIT_MS);
+    dns_says(FOUND);
+    file_write(resolv_path, "nameserver 127.0.0.1\n# changed\n");
+    struct dx_pool_config other = pool_of(servers, 1);
+    ck_assert(dx_resolver_watch_pool(resolver, pool, &other, 20)); /* asks, and so looks at the file */
+    ck_board_becomes("web:8000=10.0.0.1:8000");
+}
+END_TEST
+
+/* --- the parts --- */
+
+START_TEST(the_search_list)
+{
+    static const struct {
+        const char *conf, *host, *names[4];
+    } rows[] = {
+        {"search .\n", "web", {"web.", "web"}}, /* as systemd-resolved writes it */
+        {"search a.example b.example\n", "web", {"web.a.example", "web.b.example", "web"}},
+        {"search a.example\n", "web.b", {"web.b", "web.b.a.example"}},
+        {"search a.example\n", "web.", {"web."}},
+        {"search a.example\noptions ndots:0\n", "web", {"web", "web.a.example"}},
+        {"search a.example\noptions ndots:2\n", "web.b", {"web.b.a.example", "web.b"}},
+        {"domain a.example\n", "web", {"web.a.example", "web"}},
+    };
+    for (size_t i = 0; i < DX_COUNT(rows); i++) {
+        char conf[128], name[CHANNEL_NAME];
+        unsigned k = 0;
+        (void)snprintf(conf, sizeof conf, "nameserver 127.0.0.1\n%s", rows[i].conf);
+        file_write(resolv_path, conf);
+        struct channel *c = channel_new(loop, resolv_path, 0);
+        ck_assert_ptr_nonnull(c);
+        channel_follow(c);
+        for (; rows[i].names[k]; k++) {
+            ck_assert(channel_candidate(c, rows[i].host, k, name));
+            ck_assert_str_eq(name, rows[i].names[k]);
+        }
+        ck_assert(!channel_candidate(c, rows[i].host, k, name));
+        channel_free(&c);
+        channel_free(&c);
+    }
+}
+END_TEST
+
+START_TEST(the_hosts_file)
+{
+    static struct lookup_result r;
+    const char *absent = "/nonexistent/hosts";
+    file_write(hosts_path,
+               "# 10.0.0.1 web\n10.0.0.2\tother  Web.Example WEB # web\n\nfd00::1 web\n10.0.0.2 web\n"
+               "nonsense web\n10.0.0.3 webb #web\n10.0.0.4");
+    hosts_find(hosts_path, "web", 80, &r);
+    ck_assert_uint_eq(r.n, 2);
+    char text[DX_ADDRESS_TEXT];
+    (void)dx_address_text(&r.addresses[0], text, sizeof text);
+    ck_assert_str_eq(text, "10.0.0.2:80");
+    (void)dx_address_text(&r.addresses[1], text, sizeof text);
+    ck_assert_str_eq(text, "[fd00::1]:80");
+    r.n = 0;
+    hosts_find(hosts_path, "10.0.0.4", 80, &r);
+    hosts_find(absent, "web", 80, &r);
+    ck_assert_uint_eq(r.n, 0);
+}
+END_TEST
+
+START_TEST(a_result_holds_so_many_and_says_when_there_are_more)
+{
+    static struct lookup_result r;
+    struct dx_address a;
+    ck_assert(dx_address_from_ip(DX_SLICE("10.0.0.1"), 80, &a));
+    for (unsigned i = 0; i < LOOKUP_ADDRESSES; i++) {
+        dx_address_set_port(&a, (uint16_t)(1 + i));
+        lookup_result_add(&r, &a);
+    }
+    ck_assert_uint_eq(r.n, LOOKUP_ADDRESSES);
+    lookup_result_add(&r, &a); /* known */
+    ck_assert(!r.cut);
+    dx_address_set_port(&a, 9999);
+    lookup_result_add(&r, &a);
+    ck_assert(r.cut);
+    ck_assert_uint_eq(r.n, LOOKUP_ADDRESSES);
+}
+END_TEST
+
 START_TEST(a_name_may_come_later)
 {
     struct dx_server_config servers[] = {named("web:8000", "web")};
     struct dx_pool_config config = pool_of(servers, 1);
-    atomic_store(&dns.mood, NO_SUCH_NAME);
+    dns_says(NO_SUCH_NAME);
     ck_assert(dx_resolver_watch_pool(resolver, pool, &config, 60000));
     ck_log_gets("addresses_kept=0");
-    atomic_store(&dns.mood, FOUND);
+    dns_says(FOUND);
     ck_board_becomes("web:8000=10.0.0.1:8000"); /* asked every second while it has none */
     ck_assert_uint_eq(logged("name_gone"), 0);
 }
@@ -402,7 +587,7 @@ START_TEST(a_reload_keeps_what_is_known)
     ck_board_becomes("web:8000=10.0.0.1:8000");
     ck_assert_uint_eq(dx_board_pool_read(board, pool, list, NULL), 1);
     uint32_t id = list[0].id;
-    atomic_store(&dns.mood, SERVER_FAILURE);
+    dns_says(SERVER_FAILURE);
     ck_assert(dx_resolver_watch_pool(resolver, pool, &after, 60000));
     memset(old_servers, 0xee, sizeof old_servers);
     ck_assert_str_eq(on_board(), "127.0.0.1:1=127.0.0.1:1 web:8000=10.0.0.1:8000");
@@ -444,7 +629,7 @@ START_TEST(without_name_servers_or_files_it_starts)
     ck_assert_int_eq(strncmp(on_board(), "localhost:8000=127.0.0.1:8000", 29), 0);
     dx_resolver_free(&resolver);
     file_write(hosts_path, "10.1.1.1 other\n"); /* a hosts file without localhost, and a silent name server */
-    atomic_store(&dns.mood, NO_SUCH_NAME);
+    dns_says(NO_SUCH_NAME);
     resolver_start(resolv_path, hosts_path);
     ck_assert(dx_resolver_watch_pool(resolver, pool, &config, 1000));
     ck_board_becomes("localhost:8000=127.0.0.1:8000");
@@ -455,7 +640,7 @@ START_TEST(freeing_lets_go_of_what_runs)
 {
     struct dx_server_config servers[] = {named("a:1", "a"), named("b:1", "b"), named("known:1", "known")};
     struct dx_pool_config config = pool_of(servers, 3);
-    atomic_store(&dns.mood, SILENT);
+    dns_says(SILENT);
     ck_assert(dx_resolver_watch_pool(resolver, pool, &config, 1000)); /* freed before the loop turned */
     dx_resolver_free(&resolver);
     resolver_start(resolv_path, hosts_path);
@@ -529,6 +714,15 @@ int main(void)
     tcase_add_test(c, every_address_is_a_server_and_keeps_its_place);
     tcase_add_test(c, no_such_name_is_believed_the_third_time);
     tcase_add_test(c, a_failing_name_server_changes_nothing);
+    tcase_add_test(c, an_empty_answer_is_believed_the_third_time);
+    tcase_add_test(c, a_doubted_name_is_asked_again_soon);
+    tcase_add_test(c, a_pool_that_is_down_is_asked_for_every_second);
+    tcase_add_test(c, both_families_are_servers);
+    tcase_add_test(c, a_family_that_fails_keeps_its_servers);
+    tcase_add_test(c, a_changed_resolv_conf_is_asked_at_once);
+    tcase_add_test(c, the_search_list);
+    tcase_add_test(c, the_hosts_file);
+    tcase_add_test(c, a_result_holds_so_many_and_says_when_there_are_more);
     tcase_add_test(c, a_name_may_come_later);
     tcase_add_test(c, hurry_asks_at_most_once_a_second);
     tcase_add_test(c, a_reload_keeps_what_is_known);
