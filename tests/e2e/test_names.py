@@ -60,11 +60,6 @@ def site(net, directory, request):
     return start
 
 
-def only_waits_for_hold(load):
-    """What failed was told so by diplex, and nothing that a server had begun was lost."""
-    assert {status for _, _, status, _ in load.failures()} <= {502, 503, 504}, load.failures()
-
-
 # ---- servers come and go ----
 
 
@@ -149,7 +144,9 @@ def test_what_leaves_drains(net, server, site):
 
 
 def test_replaced_with_a_new_address_under_load(net, server, site):
-    """As `docker compose up -d --build web` does it: the old one ends, then the new one comes with another address."""
+    """As `docker compose up -d --build web` does it: the old one ends, then the new one comes with another address.
+    Who comes in between is held, and no request is lost.
+    """
     old = server(ONE)
     net.web(ONE)
     edge = site()
@@ -164,9 +161,9 @@ def test_replaced_with_a_new_address_under_load(net, server, site):
         edge.wait_servers(TWO)
         changed = time.monotonic()
         load.wait_for(1, changed + 0.5)
-    only_waits_for_hold(load)
-    assert not [one for one in load.failures() if one[0] > changed + 0.5]
+    assert not load.failures(), load.failures()[:5]
     assert changed - stopped < 10
+    assert load.longest() < changed - stopped + 2, 'who waited was let go when somebody was there'
 
 
 def test_gone_for_a_while_and_back_under_load(net, server, site):
@@ -177,6 +174,7 @@ def test_gone_for_a_while_and_back_under_load(net, server, site):
     edge.wait_servers(ONE)
     with Load(edge, '/api/hello/') as load:
         load.wait_for(1, time.monotonic())
+        gone = time.monotonic()
         old.stop()
         net.web()
         edge.wait_event('name_gone', 'server=web:8000')
@@ -186,8 +184,8 @@ def test_gone_for_a_while_and_back_under_load(net, server, site):
         back = time.monotonic()
         edge.wait_servers(TWO, seconds=2.5)  # asked every second while there is none
         load.wait_for(1, time.monotonic() + 0.3)
-    only_waits_for_hold(load)
-    assert not [one for one in load.failures() if one[0] > back + 3]
+    assert not load.failures(), load.failures()[:5]
+    assert load.longest() < back - gone + 4, 'who waited was let go when somebody was there'
 
 
 def test_starts_before_the_name_and_the_name_server_are_there(net, server, site):
