@@ -40,6 +40,7 @@ struct dx_server *dx_pool_pick(struct dx_pool *p, const struct dx_tried *tried, 
 struct dx_server *dx_pool_server(struct dx_pool *p, const struct dx_slot *slot);
 uint32_t dx_server_id(const struct dx_server *s);
 uint64_t dx_server_mark(const struct dx_server *s); /* of a sticky pool's server: see dx_roster_server */
+bool dx_server_has_beside(const struct dx_server *s, uint64_t mark); /* the server with that mark, of the same pool, is up */
 const char *dx_server_name(const struct dx_server *s);
 const struct dx_address *dx_server_address(const struct dx_server *s);
 

@@ -88,10 +88,12 @@ void sticky_wish(struct exchange *x)
 
 struct dx_slice sticky_cookie(struct exchange *x)
 {
-    uint64_t mark = dx_server_mark(dx_connection_server(x->connection));
+    const struct dx_server *s = dx_connection_server(x->connection);
+    uint64_t mark = dx_server_mark(s), wished = x->wish.mark;
     struct dx_slice name = dx_slice_str(x->pool->sticky.cookie);
 
-    if (mark == 0 || mark == x->wish.mark)
+    /* The client stays at home when its server had no slot free this time, or could not be reached once. */
+    if (mark == 0 || mark == wished || (wished != 0 && dx_server_has_beside(s, wished)))
         return DX_SLICE("");
     size_t cap = name.n + COOKIE_EXTRA;
     char *p = dx_arena_alloc(&x->arena, cap);

@@ -161,5 +161,14 @@ struct dx_server *dx_pool_server(struct dx_pool *p, const struct dx_slot *slot)
 
 uint32_t dx_server_id(const struct dx_server *s) { return s->of.facts.id; }
 uint64_t dx_server_mark(const struct dx_server *s) { return s->of.mark; }
+bool dx_server_has_beside(const struct dx_server *s, uint64_t mark)
+{
+    const struct dx_roster *r = &s->pool->roster;
+    for (size_t i = 0; i < r->n; i++)
+        if (r->servers[i]->mark == mark)
+            return dx_board_server_state(r->board, r->servers[i]->facts.id) == DX_SERVER_UP;
+    return false;
+}
+
 const char *dx_server_name(const struct dx_server *s) { return s->of.facts.name; }
 const struct dx_address *dx_server_address(const struct dx_server *s) { return &s->of.facts.address; }

@@ -237,3 +237,197 @@ def test_a_name_in_two_pools_needs_its_pool(operated, scripted):
     site.run('drain', f'two/{server.address}')
     assert (site.get('/').status, site.get('/two/').status) == (200, 503)
     assert run_diplex('drain', 'x', '-w', 'soon', '-a', site.admin).returncode == 2
+
+
+def test_what_waits_for_a_drained_server_goes_on_when_it_is_taken_back(operated, scripted):
+    site = operated(one_pool('asgi', scripted(keep_answering), pool={'hold': {'wait': '10s'}}))
+    (address,) = site.servers()
+    site.run('drain', address)
+    with site.client() as client:
+        client.request('GET', '/')
+        assert client.is_silent_for(0.3)
+        site.run('undrain', address)
+        assert client.response().status == 200
+
+
+# ---- slow start ----------------------------------------------------------------------------------------------------
+
+
+def test_a_server_that_comes_back_starts_slowly(operated, scripted):
+    first, second = scripted(keep_answering), scripted(keep_answering)
+    site = operated(one_pool('asgi', first, second, pool={'slow_start': '5s'}, workers=1))
+    assert places(site, 20) == {first.address: 10, second.address: 10}, 'they begin together'
+    site.run('drain', first.address)
+    site.run('undrain', first.address)
+    back = time.monotonic()
+    early = places(site, 44)
+    if time.monotonic() - back < 1.5:
+        assert 1 <= early[first.address] <= 12, 'a tenth beside a whole is an eleventh, and three tenths a fourth'
+    time.sleep(max(0, back + 5.1 - time.monotonic()))
+    late = places(site, 40)
+    assert abs(late[first.address] - late[second.address]) <= 3
+
+
+def test_a_server_that_is_new_starts_slowly(operated, scripted):
+    first, second = scripted(keep_answering), scripted(keep_answering)
+    site = operated(one_pool('asgi', first, pool={'slow_start': '3s', 'balance': 'random'}, workers=1))
+    time.sleep(3.1)
+    site.change(servers=[first.address, second.address])
+    added = time.monotonic()
+    early = places(site, 44)
+    if time.monotonic() - added < 1:
+        assert early[second.address] <= 20
+
+
+# ---- sticky --------------------------------------------------------------------------------------------------------
+
+
+def the_cookie(answer, name='diplex_app'):
+    """The cookie that the answer sets, as a client sends it back, and its attributes; None when it sets none."""
+    found = [value for value in answer.all('set-cookie') if value.startswith(f'{name}=')]
+    assert len(found) <= 1
+    if not found:
+        return None
+    pair, *attributes = found[0].split('; ')
+    assert re.fullmatch(rf'{name}=[0-9a-f]{{1,16}}', pair), pair
+    return pair, attributes
+
+
+@pytest.mark.parametrize('kind', ['wsgi', 'asgi'])
+def test_a_client_stays_with_its_server_by_cookie(operated, scripted, kind):
+    servers = [scripted(keep_answering) for _ in range(3)]
+    site = operated(one_pool(kind, *servers, pool={'sticky': 'cookie'}))
+    homes = {}
+    for _ in range(12):
+        pair, attributes = the_cookie(site.get('/'))
+        assert attributes == ['Path=/', 'HttpOnly', 'SameSite=Lax']
+        homes[pair] = None
+    assert len(homes) == 3, 'one cookie for each server'
+    for pair in homes:
+        before = len(site.wait_access(12))
+        for _ in range(5):
+            assert the_cookie(site.get('/', {'Cookie': f'a=1; {pair}; diplex_ap=2'})) is None, 'it is known already'
+        (home,) = {entry['server'] for entry in site.wait_access(before + 5)[before:]}
+        homes[pair] = home
+    assert set(homes.values()) == {server.address for server in servers}
+    pair, home = next(iter(homes.items()))
+    site.run('drain', home)
+    new, _ = the_cookie(site.get('/', {'Cookie': pair}))
+    assert new != pair and homes[new] != home
+    site.run('undrain', home)
+    assert set(places(site, 4, Cookie=new)) == {homes[new]}
+    assert set(places(site, 4, Cookie=pair)) == {home}
+
+
+def test_a_cookie_is_good_for_every_copy_with_the_same_secret(diplex, scripted):
+    servers = [scripted(keep_answering) for _ in range(3)]
+
+    def front(**sticky):
+        return diplex(one_pool('asgi', *servers, pool={'sticky': {'cookie': 'where', **sticky}}))
+
+    one, two, other = front(secret='s'), front(secret='s'), front(secret='t')
+    pair, _ = the_cookie(one.get('/'), 'where')
+    home = one.wait_access(1)[0]['server']
+    for _ in range(4):
+        assert the_cookie(two.get('/', {'Cookie': pair}), 'where') is None
+    assert {entry['server'] for entry in two.wait_access(4)} == {home}
+    assert the_cookie(other.get('/', {'Cookie': pair}), 'where') is not None, 'it names nobody there'
+
+
+def test_the_cookie_is_secure_when_the_client_came_by_https(diplex, scripted):
+    site = diplex(one_pool('asgi', scripted(keep_answering), pool={'sticky': 'cookie'}, trusted_proxies='loopback'))
+    assert 'Secure' in the_cookie(site.get('/', {'X-Forwarded-Proto': 'https'}))[1]
+    assert 'Secure' not in the_cookie(site.get('/', {'X-Forwarded-Proto': 'http'}))[1]
+
+
+@pytest.mark.parametrize('broken', ['', 'x', '0', '00000000000000001', 'ABCDEF', '1 2', '"1"'])
+def test_a_cookie_that_was_made_up_names_nobody(diplex, scripted, broken):
+    site = diplex(one_pool('asgi', scripted(keep_answering), scripted(keep_answering), pool={'sticky': 'cookie'}))
+    assert the_cookie(site.get('/', {'Cookie': f'diplex_app={broken}'})) is not None
+
+
+def test_no_cookie_from_diplex_itself(diplex, scripted):
+    pool = {'sticky': 'cookie', 'limits': {'body': 1}}
+    site = diplex(one_pool('asgi', scripted(keep_resetting), pool=pool))
+    refused, failed = site.ask('POST', '/', body=b'12'), site.ask('POST', '/', body=b'1')
+    assert (refused.status, the_cookie(refused)) == (413, None) and (failed.status, the_cookie(failed)) == (502, None)
+
+
+def test_websockets_and_streams_stay_with_their_server(diplex, uvicorn):
+    servers = uvicorn(), uvicorn(http='h11')
+    site = diplex(one_pool('asgi', *servers, pool={'sticky': 'cookie'}))
+    with socket_to(site) as socket:
+        (value,) = socket.response.headers.get_all('Set-Cookie')
+        pair = value.partition(';')[0]
+        socket.send('hello')
+        assert socket.recv(5) == 'hello'
+    for _ in range(3):
+        with socket_to(site, additional_headers={'Cookie': pair}) as socket:
+            assert 'Set-Cookie' not in socket.response.headers
+        assert site.get('/async/hello/', {'Cookie': pair}).status == 200
+    assert len({entry['server'] for entry in site.wait_access(7)}) == 1
+
+
+def test_a_sticky_request_does_not_wait_for_its_own_server(diplex, scripted):
+    release = threading.Event()
+
+    def script(connection):
+        while request := connection.read_request():
+            if request.target == '/slow':
+                release.wait(5)
+            connection.reply()
+
+    servers = [scripted(script) for _ in range(2)]
+    site = diplex(one_pool('wsgi', *servers, pool={'sticky': 'cookie', 'slots': 1}, workers=1))
+    pair, _ = the_cookie(site.get('/'))
+    home = site.wait_access(1)[0]['server']
+    with site.client() as client:
+        client.request('GET', '/slow', {'Cookie': pair})
+        wait_until(lambda: any(request.target == '/slow' for server in servers for request in server.requests))
+        assert the_cookie(site.get('/', {'Cookie': pair})) is None, 'its home is as it was'
+        assert site.wait_access(2)[1]['server'] != home
+        release.set()
+        assert client.response().status == 200
+    site.wait_access(3)
+    assert places(site, 3, Cookie=pair) == {home: 3}
+
+
+def homes_by(site, keys, header):
+    """Where each key leads to, asked twice."""
+    before = len(site.access())
+    for key in keys:
+        for _ in range(2):
+            assert site.get(f'/{key}', {header: key}).status == 200
+    homes = collections.defaultdict(set)
+    for entry in site.wait_access(before + 2 * len(keys))[before:]:
+        homes[entry['path'][1:]].add(entry['server'])
+    assert all(len(servers) == 1 for servers in homes.values()), 'the same key, the same server'
+    return {key: servers.pop() for key, servers in homes.items()}
+
+
+@pytest.mark.parametrize(
+    ('sticky', 'header'), [({'header': 'X-Session'}, 'x-session'), ('client_ip', 'X-Forwarded-For')]
+)
+def test_a_server_more_takes_its_share_of_the_clients_and_no_other_moves(operated, scripted, sticky, header):
+    servers = [scripted(keep_answering) for _ in range(4)]
+    site = operated(one_pool('asgi', *servers[:3], pool={'sticky': sticky}, trusted_proxies='loopback'))
+    keys = [f'192.0.2.{number}' for number in range(60)]
+    three = homes_by(site, keys, header)
+    assert min(collections.Counter(three.values()).values()) >= 8 and len(set(three.values())) == 3
+    site.change(servers=[server.address for server in servers])
+    four = homes_by(site, keys, header)
+    moved = {key for key in keys if four[key] != three[key]}
+    assert {four[key] for key in moved} == {servers[3].address} and 5 <= len(moved) <= 27, 'a fourth is 15'
+    site.run('drain', servers[0].address)
+    without = homes_by(site, keys, header)
+    assert servers[0].address not in without.values()
+    assert {key for key in keys if without[key] != four[key]} == {key for key in keys if four[key] == servers[0].address}
+    site.run('undrain', servers[0].address)
+    assert homes_by(site, keys, header) == four
+
+
+def test_requests_without_the_header_go_in_turn(diplex, scripted):
+    servers = [scripted(keep_answering) for _ in range(2)]
+    site = diplex(one_pool('asgi', *servers, pool={'sticky': {'header': 'X-Session'}}, workers=1))
+    assert places(site, 10) == {server.address: 5 for server in servers}
+    assert len(places(site, 10, **{'X-Session': 'a'})) == 1

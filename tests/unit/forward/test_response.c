@@ -172,6 +172,23 @@ START_TEST(switching_protocols)
 }
 END_TEST
 
+START_TEST(a_cookie_of_ours_is_one_more)
+{
+    struct dx_forward_response c = to_client(DX_FRAMING_LENGTH, 0);
+
+    c.date.n = 0;
+    c.set_cookie = DX_SLICE("where=1f; Path=/");
+    ck_assert_str_eq(respond(&c, DX_METHOD_GET, "HTTP/1.1 200 OK\nSet-Cookie: a=1\nContent-Length: 0\n\n"),
+                     "HTTP/1.1 200 OK\nSet-Cookie: a=1\nSet-Cookie: where=1f; Path=/\nContent-Length: 0\n\n");
+    c.upgrade = true;
+    c.framing = DX_FRAMING_NONE;
+    ck_assert_str_eq(respond(&c, DX_METHOD_GET,
+                             "HTTP/1.1 101 Switching Protocols\nUpgrade: websocket\nConnection: Upgrade\n\n"),
+                     "HTTP/1.1 101 Switching Protocols\nSet-Cookie: where=1f; Path=/\nConnection: Upgrade\n"
+                     "Upgrade: websocket\n\n");
+}
+END_TEST
+
 START_TEST(odd_spacing_becomes_plain)
 {
     struct dx_forward_response c = to_client(DX_FRAMING_LENGTH, 3);
@@ -257,6 +274,7 @@ int main(void)
         the_connection_is_the_clients,
         interim_heads,
         switching_protocols,
+        a_cookie_of_ours_is_one_more,
         odd_spacing_becomes_plain,
         overflow_is_told,
         trailers_pass_without_what_belongs_in_a_head,
