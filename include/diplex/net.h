@@ -57,6 +57,8 @@ enum dx_io dx_transport_take(struct dx_transport *t, struct dx_pipe *p, size_t m
 enum dx_io dx_transport_give(struct dx_transport *t, struct dx_pipe *p);
 /* From `*at` of a file on, at most `most` bytes; *at is advanced. DX_IO_EOF: the file ends before `*at`. */
 enum dx_io dx_transport_send_file(struct dx_transport *t, int file, int64_t *at, size_t most);
+/* Bytes that were sent and that the other side has not acknowledged: they wait in the kernel or are on their way. */
+size_t dx_transport_pending(const struct dx_transport *t);
 /* Looks, without taking a byte, whether the connection is broken or ended (hung_up) or has nothing to read
  * (readable is cleared). */
 void dx_transport_look(struct dx_transport *t);

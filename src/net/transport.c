@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <unistd.h>
 
@@ -127,6 +128,12 @@ enum dx_io dx_transport_send_file(struct dx_transport *t, int file, int64_t *at,
     while (n < 0 && errno == EINTR);
     *at = (int64_t)offset;
     return moved(n, &t->writable);
+}
+
+size_t dx_transport_pending(const struct dx_transport *t)
+{
+    int bytes = 0;
+    return ioctl(t->watch.fd, TIOCOUTQ, &bytes) == 0 && bytes > 0 ? (size_t)bytes : 0;
 }
 
 void dx_transport_look(struct dx_transport *t)

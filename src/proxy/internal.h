@@ -41,7 +41,7 @@ struct view {
         struct dx_pool *pool;
         uint32_t epoch; /* of the pool when the view was made */
         struct dx_gate *gate;
-    } * pools;          /* beside config->pools */
+    } * pools; /* beside config->pools */
 };
 void view_unref(struct view **v);
 bool snapshot_has_pool(const struct dx_snapshot *s, uint32_t board_pool);
@@ -132,16 +132,16 @@ struct exchange {
 
     /* the server */
     struct dx_tried tried;
-    struct dx_wish wish;          /* of a sticky pool */
+    struct dx_wish wish; /* of a sticky pool */
     struct dx_turn turn;
     enum outcome connect_outcome; /* what to say when nobody is left to try */
     struct dx_connection *connection;
     struct dx_connection_user user;
     char server[DX_BOARD_NAME];
     bool reused, fresh_only;
-    unsigned resent; /* how often it was sent again after a server had (perhaps) got it */
+    unsigned resent;  /* how often it was sent again after a server had (perhaps) got it */
     unsigned repeats; /* ... and in all */
-    bool asked; /* the request was begun on this connection */
+    bool asked;       /* the request was begun on this connection */
 
     /* the request body on its way up */
     enum source source;
@@ -192,6 +192,7 @@ struct exchange {
     bool progress;
     enum state armed_for;
     enum blocked armed_blocked;
+    size_t armed_pending; /* what the kernel held for the client then */
     struct dx_deadline deadline;
     struct dx_task again;
     uint64_t start_us, start_wall_us, queued_us, picked_us, connected_us, first_byte_us;

@@ -86,6 +86,16 @@ static uint64_t duration_of(const struct exchange *x)
     return 0;
 }
 
+/* The kernel takes megabytes for a client, and says that there is room when a good part of them has gone: for
+ * a slow reader that is much later than its deadline. So what it holds tells whether the client takes. */
+static size_t pending(const struct exchange *x)
+{
+    const struct dx_transport *t = x->front->ops->sink(x->front);
+    bool asked = x->blocked == BLOCKED_CLIENT && (x->state == STATE_RELAY || x->state == STATE_DELIVER);
+
+    return asked && t != NULL ? dx_transport_pending(t) : 0;
+}
+
 /* A wait begins, or goes on after progress. The head's time and the drain's are for the whole of it. */
 static void arm(struct exchange *x)
 {
@@ -97,6 +107,8 @@ static void arm(struct exchange *x)
     x->armed_for = x->state;
     x->armed_blocked = x->blocked;
     x->progress = false;
+    if (x->blocked == BLOCKED_CLIENT)
+        x->armed_pending = pending(x);
     dx_deadline_set(x->proxy->loop, &x->deadline, duration_of(x));
 }
 
@@ -142,6 +154,11 @@ static void on_deadline(struct dx_deadline *d)
 {
     struct exchange *x = DX_CONTAINER(d, struct exchange, deadline);
     DX_MAGIC_OK(x, EXCHANGE_MAGIC);
+    if (x->blocked == BLOCKED_CLIENT && pending(x) < x->armed_pending) {
+        x->progress = true; /* the client takes, if slowly */
+        arm(x);
+        return;
+    }
     enter(x, after_deadline(x));
     x->front->ops->wake(x->front);
 }

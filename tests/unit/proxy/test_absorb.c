@@ -501,6 +501,31 @@ START_TEST(a_client_that_sips_has_time)
 }
 END_TEST
 
+/* The kernel says that there is room when a third of its own is free; a slow reader frees that much only in
+ * several times its deadline. */
+START_TEST(a_client_that_takes_little)
+{
+    int much_room = 200000, little = 16 * 1024;
+    make("wsgi", "", "buffer: {memory: 4KB, path: /tmp}\ntimeouts: {send: 200ms}\n");
+    ck_assert_int_eq(setsockopt(front, SOL_SOCKET, SO_SNDBUF, &much_room, sizeof(much_room)), 0);
+    struct dx_address door = bound_to(front), from;
+    struct peer *c = peer_new(socket(AF_INET, SOCK_STREAM, 0));
+    ck_assert_int_eq(setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &little, sizeof(little)), 0);
+    ck_assert_int_eq(connect(c->fd, &door.u.sa, door.len), 0);
+    dx_proxy_accept(proxy, dx_listen_accept(front, &from), &from, false);
+    struct peer *s = asked(c, GET_X);
+    say(s, LENGTH);
+    push_all(s);
+    for (unsigned i = 0; i < 40; i++) {
+        pass_ms(25);
+        sip(c, 5000);
+    }
+    ck_assert_uint_eq(dx_proxy_clients(proxy), 1);
+    UNTIL(dx_proxy_clients(proxy) == 0); /* now it takes nothing */
+    end("client_slow");
+}
+END_TEST
+
 /* --- a client that leaves --- */
 
 START_TEST(a_client_leaves)
@@ -687,6 +712,7 @@ int main(void)
         a_silent_client_of_a_server_that_speaks,
         a_silent_client_of_a_server_that_ends,
         a_client_that_sips_has_time,
+        a_client_that_takes_little,
         a_client_leaves,
         a_client_leaves_when_the_server_is_done,
         the_worker_ends,
