@@ -224,6 +224,9 @@ async def linger(stage: Stage) -> Seen:
             'close_us': 1e6 * (after[2] - closing) / done, 'gunicorn_us': cpu / done / 1000, 'requests': done}
 
 
+VARIANTS = ('nginx-cap', 'diplex-fair')
+
+
 @dataclasses.dataclass(frozen=True)
 class Column:
     title: str
@@ -245,7 +248,7 @@ class Work:
     says: str
     more: bool = False
     mss: int = 0  # of gunicorn's connections; 0: loopback's own
-    not_for: tuple[str, ...] = ('nginx-cap',)
+    also: str | None = None  # a variant of a proxy that takes part in this work alone
 
 
 _ERRORS = Column('errors', 'errors', total=True)
@@ -264,13 +267,14 @@ WORKS = {
         Work('burst', 'b', '500 requests at once on 4 slots of 50 ms', burst,
              (Column('all answered s', 'took_s', '.2f'), Column('over ideal ms', 'over_ms'), _ERRORS,
               Column('places away, mean', 'mean_away', '.1f'), Column('max', 'max_away')), 'took_s',
-             'whether slots are kept busy, and whether who came first is served first', not_for=()),
+             'whether slots are kept busy, and whether who came first is served first', also='nginx-cap'),
         Work('leavers', 'b', '160 requests at once, and every second client gives up after 0.2 s', leavers,
              (Column('the others s', 'took_s', '.2f'), Column('p50 ms', 'p50_ms'), _ERRORS,
               Column('ran for nobody', 'for_nobody')), 'took_s', 'whether views run for clients that have left'),
         Work('scraper', 'b', 'one client asks for 200 things at once, ten others for one each', scraper,
              (Column('others p50 ms', 'p50_ms'), Column('others max ms', 'max_ms'), _ERRORS,
-              Column('all s', 'took_s', '.2f')), 'max_ms', 'whether one client can have all the slots for itself'),
+              Column('all s', 'took_s', '.2f')), 'max_ms', 'whether one client can have all the slots for itself',
+             also='diplex-fair'),
         Work('reload', 'c', 'kill -HUP, three times, under 100 requests a second',
              restarting(_reload, lambda s: s.reload_seconds), _RESTART, 'pause_s', _RESTART_SAYS),
         Work('restart', 'c', 'stopped, down for 2 s, started, under 100 requests a second',

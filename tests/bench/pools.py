@@ -20,19 +20,19 @@ import pathlib
 import resource
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 
 from bench import DESCRIPTORS, Meter, Trouble, machine, wait_for_answer, wait_for_room
 from peers import OURS, PEERS, Peer, Site
 from pool_gunicorn import Gunicorn
-from pool_works import QUICK, WORKS, Scale, Seen, Stage, Work
+from pool_works import QUICK, VARIANTS, WORKS, Scale, Seen, Stage, Work
 from processes import Program, free_port
 from tables import show
 
 PROXIES = {
     OURS: dataclasses.replace(PEERS[OURS], configs=('pools/diplex.yaml',)),
+    'diplex-fair': dataclasses.replace(PEERS[OURS], name='diplex-fair', configs=('pools/diplex.yaml',)),
     'nginx': dataclasses.replace(PEERS['nginx'], configs=('pools/nginx.conf',)),
     'nginx-cap': dataclasses.replace(PEERS['nginx'], name='nginx-cap', configs=('pools/nginx.conf',)),
     'haproxy': dataclasses.replace(PEERS['haproxy'], configs=('pools/haproxy.cfg',)),
@@ -44,17 +44,11 @@ Rounds = list[dict[str, Seen]]
 class PoolSite(Site):
     slots: int = 0
     capped: bool = False
-    landed: bool = True
+    fair: bool = False
 
     def words(self) -> dict[str, str]:
         return {**super().words(), 'SLOTS': str(self.slots), 'CAPPED': self._only(self.capped),
-                'LIMIT': f'max_conns={self.slots}' if self.capped else '', 'LANDED': self._only(self.landed)}
-
-
-def landed(peer: Peer) -> bool:
-    """Whether this diplex has slots."""
-    manual = subprocess.run([str(peer.path()), 'manual'], capture_output=True, text=True, timeout=20)
-    return '| `slots` |' in manual.stdout
+                'LIMIT': f'max_conns={self.slots}' if self.capped else '', 'FAIR': self._only(self.fair)}
 
 
 class Pools:
@@ -73,7 +67,7 @@ class Pools:
         directory.chmod(0o777)
         with Gunicorn(directory, options.slots, options.gunicorn_cores, work.mss) as gunicorn:
             site = PoolSite(directory, free_port(), gunicorn.address, options.workers, slots=options.slots,
-                            capped=peer.name == 'nginx-cap', landed=peer.name == OURS and landed(peer))
+                            capped=peer.name == 'nginx-cap', fair=peer.name == 'diplex-fair')
             peer.prepare(site)
             with Program(peer.command(site), options.proxy_cores, directory / 'output') as proxy:
                 wait_for_answer(proxy, peer, site.port, '/view')
@@ -108,17 +102,18 @@ def table(work: Work, rounds: Rounds) -> list[list[str]]:
 
 
 def verdict(work: Work, rounds: Rounds) -> str:
-    """diplex beside the best of the others, which is one of those with the fewest errors, in one line."""
-    others = [peer for peer in rounds[0] if peer != OURS]
+    """diplex, in its variant if there is one, beside the best of the others: one of those with the fewest errors."""
+    ours = work.also if work.also in rounds[0] and work.also.startswith(OURS) else OURS
+    others = [peer for peer in rounds[0] if not peer.startswith(OURS)]
     shows = f'Shows {work.says}.'
-    if OURS not in rounds[0] or not others:
+    if ours not in rounds[0] or not others:
         return f'  {shows}'
     sign = -1 if work.more else 1
     best = min(others, key=lambda peer: (errors(rounds, peer), sign * middle(rounds, peer, work.figure)))
     title = next(column.title for column in work.columns if column.name == work.figure)
-    ratio = statistics.median(of[OURS][work.figure] / (of[best][work.figure] or math.nan) for of in rounds)
-    return (f'  diplex : {best} = {ratio:.2f} in {title} (ahead is {"above" if work.more else "below"} 1), errors '
-            f'{errors(rounds, OURS)} : {errors(rounds, best)}. {shows}')
+    ratio = statistics.median(of[ours][work.figure] / (of[best][work.figure] or math.nan) for of in rounds)
+    return (f'  {ours} : {best} = {ratio:.2f} in {title} (ahead is {"above" if work.more else "below"} 1), errors '
+            f'{errors(rounds, ours)} : {errors(rounds, best)}. {shows}')
 
 
 def cores() -> str:
@@ -162,7 +157,7 @@ def read_options() -> argparse.Namespace:
 
 def run(pools: Pools, report: dict) -> None:
     for work in pools.options.works:
-        peers = [peer for peer in pools.options.peers if peer.name not in work.not_for]
+        peers = [peer for peer in pools.options.peers if peer.name == work.also or peer.name not in VARIANTS]
         if not peers:
             continue
         rounds = [{peer.name: pools.measure(peer, work) for peer in peers} for _ in range(pools.options.rounds)]
