@@ -258,6 +258,19 @@ static void example_id(char out[2 * ID_BYTES + 1])
         snprintf(out + 2 * i, 3, "%02x", bytes[i]);
 }
 
+/* What a connection to such a pool begins with. */
+static void explain_preamble(const struct dx_forward_request *forward, const struct dx_request *r,
+                             const struct dx_pool_config *pool)
+{
+    struct dx_slice ip = dx_forward_client_ip(&r->fields, forward);
+    if (pool->client_ip != DX_CLIENT_IP_PROXY_PROTOCOL)
+        return;
+    if (dx_slice_eq(ip, DX_SLICE("unix")))
+        puts("(first a PROXY protocol header, version 2, LOCAL: a client on a Unix socket has no address)");
+    else
+        printf("(first a PROXY protocol header, version 2, for %.*s)\n", DX_SLICE_ARGS(ip));
+}
+
 static int explain_head(const struct explained *e, const struct dx_pool_config *pool)
 {
     char id[2 * ID_BYTES + 1];
@@ -283,6 +296,7 @@ static int explain_head(const struct explained *e, const struct dx_pool_config *
         return refused(431, "the head does not fit");
     }
     puts("\nsent to the server (X-Request-ID and X-Request-Start are examples):");
+    explain_preamble(&forward, r, pool);
     if (measured)
         puts("(Content-Length becomes the size of the body, once all of it is here)");
     struct dx_slice rest = dx_out_slice(&out);

@@ -122,8 +122,6 @@ void exchange_write_preamble(const struct exchange *x, struct dx_out *o)
 {
     struct dx_address client, local;
 
-    if (x->pool->client_ip != DX_CLIENT_IP_PROXY_PROTOCOL)
-        return;
     bool itself = x->client_ip.p == x->front->ip.p;
     bool known = dx_address_from_ip(x->client_ip, itself ? x->front->port : 0, &client);
     bool here = x->front->ops->local(x->front, &local);

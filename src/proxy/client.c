@@ -110,7 +110,7 @@ static bool client_next(struct client *c)
 
     if (c->pausing)
         end_pause(c);
-    if (c->preamble && !client_introduced(c))
+    if (DX_UNLIKELY(c->preamble) && !client_introduced(c))
         return false;
     if (inlet_empty(&c->in)) {
         enum dx_io io = c->transport.readable ? inlet_fill(&c->in, &c->transport, &b, false) : DX_IO_AGAIN;

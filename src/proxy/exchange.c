@@ -271,7 +271,7 @@ static bool make_head(struct exchange *x)
     if (p == NULL)
         return false;
     struct dx_out out = dx_out_of(p, cap);
-    exchange_write_preamble(x, &out);
+    exchange_introduce(x, &out);
     if (!dx_forward_write_request(&x->request, &how, &out))
         return false;
     x->head = dx_out_slice(&out);

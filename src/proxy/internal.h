@@ -299,8 +299,13 @@ struct dx_slice sticky_cookie(struct exchange *x);
 bool proxy_trusts(const struct dx_config *c, const struct dx_address *a);
 /* Counts a connection that is closed before it could ask anything, and says so now and then. */
 void proxy_refused(struct dx_proxy *p, struct dx_slice ip, const char *reason);
-/* What servers of such a pool are told before the head, who the client is; nothing for others. */
+/* What servers are told before the head, in pools that tell them the client so. */
 void exchange_write_preamble(const struct exchange *x, struct dx_out *o);
+static inline void exchange_introduce(const struct exchange *x, struct dx_out *o)
+{
+    if (DX_UNLIKELY(x->pool->client_ip == DX_CLIENT_IP_PROXY_PROTOCOL))
+        exchange_write_preamble(x, o);
+}
 
 /* --- access.c --- */
 void access_write(struct exchange *x);

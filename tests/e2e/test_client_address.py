@@ -113,6 +113,40 @@ def test_the_address_is_the_one_that_trust_finds(diplex, gunicorn, uvicorn):
                 assert echo['remote_addr'] == seen, (path, source, chain)
 
 
+def test_why_no_connection_is_kept(gunicorn):
+    """gunicorn's threads know the client of the first request on a connection, and take the proxy for that of the next."""
+    server = gunicorn(worker_class='gthread', threads=4, extra=('--proxy-protocol', 'v2'))
+    with server.client() as client:
+        client.send(v2('192.0.2.7'))
+        assert client.ask('GET', '/api/echo/').json()['remote_addr'] == '192.0.2.7'
+        assert client.ask('GET', '/api/echo/').json()['remote_addr'] == '127.0.0.1'
+
+
+def test_gunicorn_can_be_changed_first(diplex, gunicorn):
+    """With the option it serves connections without a header too, so there is a safe order: gunicorn, then diplex."""
+    site = diplex(one_pool('wsgi', gunicorn(extra=('--proxy-protocol', 'v2'))))
+    client = fresh_address()
+    for config, seen in ((None, '127.0.0.1'), (TOLD, client)):
+        if config:
+            site.reload(one_pool('wsgi', gunicorn(extra=('--proxy-protocol', 'v2')), pool=config))
+            site.wait_event('reloaded')
+        with site.client(source=client) as asked:
+            assert asked.ask('GET', '/api/echo/').json()['remote_addr'] == seen
+
+
+def test_explain_says_it(tmp_path):
+    path = tmp_path / 'diplex.yaml'
+    path.write_text(json.dumps(one_pool('wsgi', '127.0.0.1:1', pool=TOLD, trusted_proxies='loopback')))
+    for more, said in (
+        (('--from', '192.0.2.7'), 'version 2, for 192.0.2.7'),
+        (('-H', 'X-Forwarded-For: 203.0.113.9'), 'version 2, for 203.0.113.9'),
+        (('--from', 'unix'), 'version 2, LOCAL'),
+    ):
+        done = run_diplex('explain', '-c', path, *more, 'GET', '/')
+        assert (done.returncode, done.stderr) == (0, '')
+        assert said in done.stdout and 'Connection: close' in done.stdout
+
+
 def test_a_client_on_a_unix_socket_has_no_address(diplex, gunicorn, directory):
     front = str(directory / 'front.sock')
     config = one_pool('wsgi', gunicorn(extra=('--proxy-protocol', 'v2')), pool=TOLD)
