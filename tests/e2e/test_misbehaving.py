@@ -2,6 +2,7 @@
 """Servers that fail, come and go: ejection, drains, slow starts, and clients that stay with one server."""
 
 import collections
+import itertools
 import json
 import os
 import re
@@ -14,6 +15,9 @@ from harness import one_pool, run_diplex
 from test_servers import Visitors
 from test_streams import socket_to
 from wire import wait_until
+
+
+rounds = itertools.count()  # what tells the requests of one question from those of others in the log
 
 
 def keep_answering(connection):
@@ -63,10 +67,10 @@ def operated(diplex, directory):
 
 def places(site, times, **headers):
     """Which server answered how many of so many requests."""
-    before = len(site.access())
+    path = f'/{next(rounds)}'
     for _ in range(times):
-        assert site.get('/', headers).status == 200
-    return collections.Counter(entry['server'] for entry in site.wait_access(before + times)[before:])
+        assert site.get(path, headers).status == 200
+    return collections.Counter(entry['server'] for entry in site.wait_access(times, path=path))
 
 
 # ---- eject ---------------------------------------------------------------------------------------------------------
@@ -157,7 +161,7 @@ def test_streams_of_a_drained_server_go_on(operated, uvicorn):
         status = site.servers()[server.address]
         assert (status['state'], status['why'], status['active']) == ('down', 'drained', 1)
     assert site.run('drain', server.address, '--wait', '5s') == f'{server.address}: drained, 0 running\n'
-    assert {e['server'] for e in site.access() if e['path'] == '/async/hello/'} == {other.address}
+    assert {entry['server'] for entry in site.wait_access(4, path='/async/hello/')} == {other.address}
 
 
 def test_idle_connections_to_a_drained_server_are_closed(operated, scripted):
@@ -304,11 +308,10 @@ def test_a_client_stays_with_its_server_by_cookie(operated, scripted, kind):
         homes[pair] = None
     assert len(homes) == 3, 'one cookie for each server'
     for pair in homes:
-        before = len(site.wait_access(12))
         for _ in range(5):
-            assert the_cookie(site.get('/', {'Cookie': f'a=1; {pair}; diplex_ap=2'})) is None, 'it is known already'
-        (home,) = {entry['server'] for entry in site.wait_access(before + 5)[before:]}
-        homes[pair] = home
+            answer = site.get(f'/{pair[-4:]}', {'Cookie': f'a=1; {pair}; diplex_ap=2'})
+            assert the_cookie(answer) is None, 'it is known already'
+        (homes[pair],) = {entry['server'] for entry in site.wait_access(5, path=f'/{pair[-4:]}')}
     assert set(homes.values()) == {server.address for server in servers}
     pair, home = next(iter(homes.items()))
     site.run('drain', home)
@@ -394,12 +397,12 @@ def test_a_sticky_request_does_not_wait_for_its_own_server(diplex, scripted):
 
 def homes_by(site, keys, header):
     """Where each key leads to, asked twice."""
-    before = len(site.access())
+    host = f'{next(rounds)}.example'
     for key in keys:
         for _ in range(2):
-            assert site.get(f'/{key}', {header: key}).status == 200
+            assert site.get(f'/{key}', {header: key, 'Host': host}).status == 200
     homes = collections.defaultdict(set)
-    for entry in site.wait_access(before + 2 * len(keys))[before:]:
+    for entry in site.wait_access(2 * len(keys), host=host):
         homes[entry['path'][1:]].add(entry['server'])
     assert all(len(servers) == 1 for servers in homes.values()), 'the same key, the same server'
     return {key: servers.pop() for key, servers in homes.items()}
