@@ -297,6 +297,8 @@ static enum state server_broke(struct exchange *x, const char *reason)
     x->asked = false;
     x->connect_outcome = OUTCOME_SERVER_CLOSED;
     x->reason = reason;
+    inlet_release(&x->in, &(struct blocks){.small = &x->proxy->blocks, .bulk = &x->proxy->bulk});
+    x->answer_seen = x->lone_head = 0;
     pump_up_rewind(x);
     return STATE_PICK;
 }
@@ -416,6 +418,16 @@ static enum state head_arrived(struct exchange *x)
     return STATE_RELAY;
 }
 
+/* The head of a wsgi server's answer goes on with the first of its body, which is on its way (PEP 3333 has no
+ * head without): one system call instead of two, and should the server die between the two, as it does when
+ * it is killed, the client has not seen anything yet. */
+static bool waits_for_body(const struct exchange *x)
+{
+    const struct dx_response *r = &x->response;
+    bool body = r->framing == DX_FRAMING_CHUNKED || (r->framing == DX_FRAMING_LENGTH && r->length > 0);
+    return body && !r->stream && r->status >= 200 && x->pool->kind == DX_KIND_WSGI;
+}
+
 static enum state parse_answer(struct exchange *x, bool *more)
 {
     const struct dx_config *c = view_config(x->view);
@@ -425,7 +437,7 @@ static enum state parse_answer(struct exchange *x, bool *more)
     size_t used = 0;
 
     *more = true;
-    if (in.n <= x->answer_seen)
+    if (in.n <= x->answer_seen || in.n == x->lone_head)
         return STATE_WAIT;
     switch (dx_http1_response_head(in.p, in.n, x->answer_seen, &limits, x->request.method_id, &x->response,
                                    &used, &err)) {
@@ -437,9 +449,13 @@ static enum state parse_answer(struct exchange *x, bool *more)
     case DX_PARSE_DONE:
         break;
     }
+    x->answer_seen = 0;
+    if (in.n == used && waits_for_body(x)) {
+        x->lone_head = used;
+        return STATE_WAIT;
+    }
     inlet_use(&x->in, used);
     x->answer_head_bytes = used;
-    x->answer_seen = 0;
     *more = false;
     return head_arrived(x);
 }
@@ -473,7 +489,7 @@ static enum state step_await_head(struct exchange *x)
             return STATE_WAIT;
         if (io == DX_IO_OK)
             continue;
-        if (inlet_empty(&x->in) && x->interims == 0)
+        if ((inlet_empty(&x->in) || x->lone_head > 0) && x->interims == 0)
             return server_broke(x,
                                 io == DX_IO_EOF ? "the server closed without an answer" : dx_err_text(errno));
         dx_connection_broke(x->connection);

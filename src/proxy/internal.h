@@ -163,6 +163,7 @@ struct exchange {
     struct dx_response response;
     struct inlet in; /* bytes of the server */
     size_t answer_seen, answer_head_bytes;
+    size_t lone_head; /* bytes of a head that waits for its body */
     struct dx_http1_body answer;
     struct outlet down;
     struct dx_pipe *pipe_down;

@@ -144,7 +144,7 @@ START_TEST(a_client_leaves_a_wsgi_worker_at_work)
     world_make("wsgi", 1, "", "");
     struct peer *c = client_new(), *d = client_new();
     struct peer *s = asked(c, GET_X, "GET /app/x HTTP/1.1");
-    say(s, "HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n");
+    say(s, "HTTP/1.1 200 OK\r\nContent-Length: 300001\r\n\r\n.");
     (void)hears_head(c, "HTTP/1.1 200 OK");
     peer_reset(c);
     hears_nothing(s); /* the worker is not disturbed */
@@ -166,7 +166,7 @@ START_TEST(an_endless_answer_is_not_read_off_for_ever)
     world_make("wsgi", 1, "", "");
     struct peer *c = client_new();
     struct peer *s = asked(c, GET_X, "GET /app/x HTTP/1.1");
-    say(s, "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n");
+    say(s, "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n.");
     (void)hears_head(c, "HTTP/1.1 200 OK");
     peer_reset(c);
     for (int i = 0; i < 100 && !s->ended; i++) {

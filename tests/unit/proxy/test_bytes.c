@@ -173,6 +173,7 @@ START_TEST(a_large_answer_for_a_slow_client)
         struct peer *s = server_accept(0);
         (void)hears_head(s, "GET /app/ HTTP/1.1");
         say(s, "HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n");
+        peer_send(s, much, sent = 1);
         (void)hears_head(c, "HTTP/1.1 200 OK");
         carries_much(s, c, &sent);
         hears_nothing(c);

@@ -248,6 +248,33 @@ START_TEST(closed_without_an_answer_is_tried_again)
 }
 END_TEST
 
+/* Until the first of its body is there, the head of a wsgi server's answer waits, and the client has seen
+ * nothing. */
+START_TEST(a_head_without_its_body_is_no_answer_yet)
+{
+    static const char *const heads[] = {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
+                                        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"};
+    for (size_t i = 0; i < DX_COUNT(heads); i++) {
+        world_make("wsgi", 2, "", "");
+        struct peer *c = client_new();
+        say(c, GET_X);
+        struct peer *s = server_accept(0);
+        (void)hears_head(s, "GET /app/x HTTP/1.1");
+        say(s, heads[i]);
+        hears_nothing(c);
+        peer_close(s);
+        s = server_accept(1);
+        (void)hears_head(s, "GET /app/x HTTP/1.1");
+        say(s, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+        hears_nothing(c);
+        say(s, "hello");
+        HAS(hears_head(c, "HTTP/1.1 200 OK"), "Content-Length: 5");
+        hears(c, "hello");
+        world_end("ok");
+    }
+}
+END_TEST
+
 /* The client says itself that the request may come twice. */
 START_TEST(an_idempotency_key_lets_a_post_be_tried_again)
 {
@@ -317,6 +344,7 @@ int main(void)
         all_are_refused,
         closed_without_an_answer,
         closed_without_an_answer_is_tried_again,
+        a_head_without_its_body_is_no_answer_yet,
         an_idempotency_key_lets_a_post_be_tried_again,
         answers_that_break_the_rules,
         a_head_that_is_cut,

@@ -69,9 +69,10 @@ START_TEST(an_answer_and_the_next)
         struct peer *c = client_new();
         struct peer *s = asked(c, GET_X, "GET /app/x HTTP/1.1");
         say(s, ANSWER);
+        peer_send(s, much, 1);
         (void)hears_head(c, "HTTP/1.1 200 OK");
         say(c, GET_X); /* pipelined: waits for its turn */
-        carries(s, c, 0, MUCH);
+        carries(s, c, 1, MUCH);
         pipe_was_used();
         (void)hears_head(s, "GET /app/x HTTP/1.1"); /* the connection was kept */
         say(s, OK_HELLO);
@@ -90,8 +91,9 @@ START_TEST(an_answer_for_a_slow_client)
     struct peer *c = client_new();
     struct peer *s = asked(c, GET_X, "GET /app/x HTTP/1.1");
     say(s, "HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n");
+    peer_send(s, much, 1);
     (void)hears_head(c, "HTTP/1.1 200 OK");
-    size_t sent = push(s, 0, 3000000);
+    size_t sent = push(s, 1, 3000000);
     ck_assert_uint_eq(proxy->pipes.out, 1);
     carries(s, c, sent, 3000000);
     ck_assert_uint_eq(proxy->pipes.out, 0);
@@ -137,8 +139,9 @@ START_TEST(an_answer_is_cut)
         struct peer *c = client_new();
         struct peer *s = asked(c, GET_X, "GET /app/x HTTP/1.1");
         say(s, ANSWER);
+        peer_send(s, much, 1);
         (void)hears_head(c, "HTTP/1.1 200 OK");
-        ck_assert_uint_eq(push(s, 0, 1500000), 1500000);
+        ck_assert_uint_eq(push(s, 1, 1500000), 1500000);
         UNTIL(peer_has(c, 1500000));
         ways[i](s);
         UNTIL((peer_pull(c), c->ended));
@@ -174,8 +177,9 @@ START_TEST(a_client_leaves_a_wsgi_worker)
     struct peer *c = client_new(), *d = client_new();
     struct peer *s = asked(c, GET_X, "GET /app/x HTTP/1.1");
     say(s, "HTTP/1.1 200 OK\r\nContent-Length: 1200000\r\n\r\n");
+    peer_send(s, much, 1);
     (void)hears_head(c, "HTTP/1.1 200 OK");
-    size_t sent = push(s, 0, 1000000); /* more than the client's side of the kernel takes */
+    size_t sent = push(s, 1, 1000000); /* more than the client's side of the kernel takes */
     ck_assert_uint_eq(proxy->pipes.out, 1);
     peer_reset(c);
     while (sent < 1200000) /* the rest is read off: less than a megabyte */
