@@ -268,18 +268,16 @@ END_TEST
 
 START_TEST(a_stream_waits_for_its_reader)
 {
-    static const char *const heads[] = {
-        "HTTP/1.1 200 OK\r\nContent-Length: 6000000\r\nX-Accel-Buffering: no\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: 6000000\r\nContent-Type: text/event-stream; "
-        "charset=utf-8\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: 6000000\r\nContent-Type: application/stream+json\r\n\r\n",
-        LENGTH,
-    };
-    for (size_t i = 0; i < DX_COUNT(heads); i++) {
+    static const char *const types[] = {"X-Accel-Buffering: no\r\n",
+                                        "Content-Type: text/event-stream; charset=utf-8\r\n",
+                                        "Content-Type: application/stream+json\r\n", ""};
+    for (size_t i = 0; i < DX_COUNT(types); i++) {
         make(i < 3 ? "wsgi" : "asgi", "", "");
         struct peer *c = client_new();
         struct peer *s = asked(c, GET_X);
-        say(s, heads[i]);
+        say(s, "HTTP/1.1 200 OK\r\nContent-Length: 6000000\r\n");
+        say(s, types[i]);
+        say(s, "\r\n");
         proxy->pipes.most = (unsigned)i & 1;
         size_t at = push(s, 0, MUCH);
         ck_assert_uint_lt(at, MUCH); /* the server feels its reader */
