@@ -148,6 +148,8 @@ size_t dx_balance_pick_key(const struct dx_balance_server *servers, size_t n, ui
 
 size_t dx_balance_pick(enum dx_balance how, struct dx_balance_server *servers, size_t n, uint64_t random)
 {
+    if (n == 1) /* most pools have no choice */
+        return servers[0].usable ? 0 : DX_BALANCE_NONE;
     check_weights(servers, n);
     switch (how) {
     case DX_BALANCE_ROUND_ROBIN:

@@ -34,11 +34,11 @@ static void take(struct state *s, uint64_t word)
 }
 
 /* Up to eight bytes, the first one lowest. */
-static uint64_t word_of(const char *p, size_t n)
+static uint64_t word_at(struct dx_slice s, size_t at)
 {
     uint64_t word = 0;
-    for (size_t i = 0; i < n && i < 8; i++)
-        word |= (uint64_t)(unsigned char)p[i] << 8 * i;
+    for (size_t i = at; i < s.n && i < at + 8; i++)
+        word |= (uint64_t)(unsigned char)s.p[i] << 8 * (i - at);
     return word;
 }
 
@@ -49,8 +49,8 @@ uint64_t dx_siphash(const uint64_t key[2], struct dx_slice s)
     size_t whole = s.n - s.n % 8;
 
     for (size_t i = 0; i < whole; i += 8)
-        take(&state, word_of(s.p + i, 8));
-    take(&state, (uint64_t)s.n << 56 | word_of(whole < s.n ? s.p + whole : NULL, s.n - whole));
+        take(&state, word_at(s, i));
+    take(&state, (uint64_t)s.n << 56 | word_at(s, whole));
     state.v[2] ^= 0xff;
     rounds(&state, 4);
     return state.v[0] ^ state.v[1] ^ state.v[2] ^ state.v[3];

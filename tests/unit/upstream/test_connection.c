@@ -244,6 +244,28 @@ START_TEST(a_used_one_does_not_end_in_time)
 }
 END_TEST
 
+START_TEST(none_is_kept_to_a_drained_server)
+{
+    struct guest g = GUEST, h = GUEST;
+    int far[3];
+    struct dx_connection *idle = dial(&g, &far[0]), *busy = dial(&h, &far[1]);
+    dx_connection_keep(&idle);
+    dx_board_server_set(board, servers[0].id, DX_SERVER_DOWN, DX_WHY_DRAINED);
+    dx_upstream_look_at_drains(upstream);
+    ck_assert_uint_eq(cell()->connections, 1);
+    ck_assert(is_ended(far[0]));
+    dx_connection_keep(&busy);
+    ck_assert_uint_eq(cell()->connections, 0);
+    ck_assert(is_ended(far[1]));
+    set_state(0, DX_SERVER_UP);
+    dx_upstream_look_at_drains(upstream);
+    struct dx_connection *again = dial(&g, &far[2]);
+    dx_connection_keep(&again);
+    ck_assert_uint_eq(cell()->connections, 1);
+    close(far[0]), close(far[1]), close(far[2]);
+}
+END_TEST
+
 START_TEST(an_idle_one_that_the_server_closed_is_gone)
 {
     struct guest g = GUEST;
@@ -394,6 +416,7 @@ int main(void)
     tcase_add_test(c, the_last_one_used_is_used_first);
     tcase_add_test(c, an_idle_one_ends_in_time);
     tcase_add_test(c, a_used_one_does_not_end_in_time);
+    tcase_add_test(c, none_is_kept_to_a_drained_server);
     tcase_add_test(c, an_idle_one_that_the_server_closed_is_gone);
     tcase_add_test(c, an_idle_one_that_speaks_is_ended);
     tcase_add_test(c, one_that_was_closed_already_is_not_kept);
