@@ -30,6 +30,7 @@ struct dx_hint_facts {
     const struct dx_request *request;
     const struct dx_response *response;
     struct dx_slice sent;    /* the head as the server got it */
+    bool introduced;         /* a PROXY protocol header stood before it */
     const char *health_path; /* of the pool; NULL: it has none */
     bool wsgi;               /* the kind of the pool */
 };
@@ -37,8 +38,8 @@ struct dx_hint_facts {
 enum dx_hint dx_hint_of_answer(const struct dx_hint_facts *f);
 /* For a refusal of diplex's own. */
 enum dx_hint dx_hint_of_refusal(unsigned status);
-/* For an answer to a probe that counts as a failure. */
-enum dx_hint dx_hint_of_probe(unsigned status);
+/* For an answer to a probe that counts as a failure; `introduced` as above. */
+enum dx_hint dx_hint_of_probe(unsigned status, bool introduced);
 
 /* When a hint was said last. Any number of threads may come to a gate; zeroed: never. */
 struct dx_hint_gate {

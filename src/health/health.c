@@ -78,12 +78,17 @@ void health_show(struct watched *w)
 
 /* --- probes --- */
 
+static bool introduces(const struct dx_pool_config *pool)
+{
+    return pool->client_ip == DX_CLIENT_IP_PROXY_PROTOCOL;
+}
+
 static void remember(struct watched *w, const struct dx_fetch_result *r)
 {
     bool ok = r->status && verdict_expects(&w->pool->config->health, r->status);
     w->probed_ms = dx_loop_now_ms(w->health->loop);
     w->last_status = r->status;
-    w->hint = ok ? DX_HINT_NONE : dx_hint_of_probe(r->status);
+    w->hint = ok ? DX_HINT_NONE : dx_hint_of_probe(r->status, introduces(w->pool->config));
     if (ok)
         w->last_error[0] = '\0';
     else if (r->status)
@@ -116,7 +121,7 @@ const char *health_host(const struct dx_pool_config *pool)
 static struct dx_slice preamble_of(const struct dx_pool_config *pool, char buf[DX_PREAMBLE_WRITTEN])
 {
     struct dx_out o = dx_out_of(buf, DX_PREAMBLE_WRITTEN);
-    if (pool->client_ip == DX_CLIENT_IP_PROXY_PROTOCOL)
+    if (introduces(pool))
         dx_preamble_write(NULL, NULL, &o);
     return dx_out_slice(&o);
 }

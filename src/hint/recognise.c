@@ -165,10 +165,20 @@ static bool took_no_notice(unsigned status)
            status == 500 || status == 501;
 }
 
+/* What gunicorn says itself comes without a date; what an application says through it has one. */
+static bool preamble_refused(const struct dx_hint_facts *f)
+{
+    const struct dx_response *r = f->response;
+    return f->introduced && (r->status == 400 || r->status == 403) && over_limits(f) == DX_HINT_NONE &&
+           !dx_http_find(&r->fields, DX_FIELD_DATE) && !dx_http_find(&r->fields, DX_FIELD_SERVER);
+}
+
 enum dx_hint dx_hint_of_answer(const struct dx_hint_facts *f)
 {
     const struct dx_response *r = f->response;
 
+    if (preamble_refused(f))
+        return DX_HINT_PREAMBLE_REFUSED;
     if (f->request->websocket && took_no_notice(r->status))
         return DX_HINT_UPGRADE_IGNORED;
     switch (r->status) {
@@ -204,8 +214,10 @@ enum dx_hint dx_hint_of_refusal(unsigned status)
     }
 }
 
-enum dx_hint dx_hint_of_probe(unsigned status)
+enum dx_hint dx_hint_of_probe(unsigned status, bool introduced)
 {
+    if (introduced && (status == 400 || status == 403))
+        return DX_HINT_PROBE_PREAMBLE;
     switch (status) {
     case 400:
         return DX_HINT_PROBE_HOST;

@@ -272,6 +272,7 @@ static bool make_head(struct exchange *x)
         return false;
     struct dx_out out = dx_out_of(p, cap);
     exchange_introduce(x, &out);
+    x->head_at = dx_out_slice(&out).n;
     if (!dx_forward_write_request(&x->request, &how, &out))
         return false;
     x->head = dx_out_slice(&out);

@@ -89,7 +89,8 @@ void hints_see_answer(struct exchange *x)
 {
     struct dx_hint_facts f = {.request = &x->request,
                               .response = &x->response,
-                              .sent = x->head,
+                              .sent = dx_slice_of(x->head.p + x->head_at, x->head.n - x->head_at),
+                              .introduced = x->head_at > 0,
                               .health_path = x->pool->health.enabled ? x->pool->health.path : NULL,
                               .wsgi = x->pool->kind == DX_KIND_WSGI};
     enum dx_hint h = dx_hint_of_answer(&f);

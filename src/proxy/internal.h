@@ -146,6 +146,7 @@ struct exchange {
     /* the request body on its way up */
     enum source source;
     struct dx_slice head;   /* as sent to the server; kept for another try */
+    size_t head_at;         /* where it begins in these bytes, behind a PROXY protocol header */
     struct dx_slice memory; /* SOURCE_MEMORY */
     struct dx_spool spool;  /* SOURCE_SPOOL */
     bool spool_open;

@@ -147,6 +147,28 @@ def test_probes_with_a_host_that_django_refuses(diplex, gunicorn, directory):
     assert hints(site) == ['probe_host']
 
 
+@pytest.mark.parametrize('extra', [(), ('--proxy-protocol', 'v2', '--proxy-allow-from', '192.0.2.1')])
+def test_a_gunicorn_that_expects_no_proxy_header(diplex, gunicorn, extra):
+    health = {'path': '/healthz/', 'host': 'localhost', 'interval': '100ms', 'retries': 100, 'start_period': '1m'}
+    pool = {'client_ip': 'proxy-protocol', 'health': health}
+    site = diplex(one_pool('wsgi', gunicorn(extra=extra), pool=pool))
+    assert '--proxy-protocol v2' in said(site, 'probe_proxy_protocol')
+    assert site.get('/api/hello/').status == (403 if extra else 400)
+    assert '--proxy-allow-from' in said(site, 'proxy_protocol_refused')
+    assert site.stop() == 0
+    assert set(hints(site)) == {'probe_proxy_protocol', 'proxy_protocol_refused'}
+
+
+def test_hints_behind_a_proxy_header(diplex, gunicorn):
+    """The head that was sent is still the one that is looked at."""
+    server = mistaken(gunicorn, '--proxy-protocol', 'v2')
+    site = diplex(one_pool('wsgi', server, pool={'client_ip': 'proxy-protocol'}, limits={'url': '8190'}))
+    assert site.get('/api/echo/?' + 4200 * 'x').status in (400, 414)
+    said(site, 'server_line')
+    assert site.stop() == 0
+    assert hints(site) == ['server_line']
+
+
 def test_probes_that_are_redirected(diplex, redirecting):
     health = {'path': '/healthz/', 'host': 'localhost', 'interval': '100ms', 'retries': 1, 'expect': 200}
     site = diplex(one_pool('wsgi', redirecting, pool={'health': health}))

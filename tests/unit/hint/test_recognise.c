@@ -102,10 +102,31 @@ START_TEST(health_paths)
     ck_assert_int_eq(answered(500, NOTHING), DX_HINT_NONE);
     asked("GET", "/healthz/more", "", "10.0.0.7", NOTHING);
     ck_assert_int_eq(answered(400, NOTHING), DX_HINT_NONE);
-    ck_assert_int_eq(dx_hint_of_probe(400), DX_HINT_PROBE_HOST);
-    ck_assert_int_eq(dx_hint_of_probe(301), DX_HINT_PROBE_REDIRECT);
-    ck_assert_int_eq(dx_hint_of_probe(500), DX_HINT_NONE);
-    ck_assert_int_eq(dx_hint_of_probe(0), DX_HINT_NONE);
+    ck_assert_int_eq(dx_hint_of_probe(400, false), DX_HINT_PROBE_HOST);
+    ck_assert_int_eq(dx_hint_of_probe(301, false), DX_HINT_PROBE_REDIRECT);
+    ck_assert_int_eq(dx_hint_of_probe(500, false), DX_HINT_NONE);
+    ck_assert_int_eq(dx_hint_of_probe(0, false), DX_HINT_NONE);
+}
+END_TEST
+
+/* gunicorn's own pages have no date. */
+START_TEST(connections_that_are_introduced)
+{
+    asked("GET", "/healthz/", "", "example.com", NOTHING);
+    told("http", "example.com");
+    facts.health_path = "/healthz/";
+    facts.introduced = true;
+    ck_assert_int_eq(answered(400, NOTHING), DX_HINT_PREAMBLE_REFUSED);
+    ck_assert_int_eq(answered(403, FIELDS("Content-Type: text/html")), DX_HINT_PREAMBLE_REFUSED);
+    ck_assert_int_eq(answered(404, NOTHING), DX_HINT_NONE);
+    ck_assert_int_eq(answered(400, FIELDS("Server: gunicorn")), DX_HINT_CHECK_HOST);
+    ck_assert_int_eq(answered(403, FIELDS("Date: Mon, 23 Nov 2026 00:00:00 GMT")), DX_HINT_NONE);
+    ck_assert_int_eq(dx_hint_of_probe(400, true), DX_HINT_PROBE_PREAMBLE);
+    ck_assert_int_eq(dx_hint_of_probe(403, true), DX_HINT_PROBE_PREAMBLE);
+    ck_assert_int_eq(dx_hint_of_probe(403, false), DX_HINT_NONE);
+    ck_assert_int_eq(dx_hint_of_probe(301, true), DX_HINT_PROBE_REDIRECT);
+    facts.introduced = false;
+    ck_assert_int_eq(answered(403, NOTHING), DX_HINT_NONE);
 }
 END_TEST
 
@@ -255,6 +276,7 @@ int main(void)
     tcase_add_test(c, streams);
     tcase_add_test(c, websockets);
     tcase_add_test(c, health_paths);
+    tcase_add_test(c, connections_that_are_introduced);
     tcase_add_test(c, redirects);
     tcase_add_test(c, redirects_behind_another_proxy);
     tcase_add_test(c, a_redirect_from_http_is_no_loop);
