@@ -222,13 +222,19 @@ void absorb_drop(struct exchange *x)
     x->absorbing = x->held = false;
 }
 
+enum state absorb_leave(struct exchange *x)
+{
+    x->timed = x->armed_for == STATE_RELAY && x->armed_blocked == BLOCKED_CLIENT;
+    return STATE_DELIVER;
+}
+
 enum state absorb_cut(struct exchange *x, enum outcome why, const char *reason)
 {
     DX_ASSERT(x->absorbing);
     x->broken = why;
     x->reason = reason;
     dx_connection_close(&x->connection);
-    return STATE_DELIVER;
+    return absorb_leave(x);
 }
 
 uint64_t absorb_unsent(const struct exchange *x)
@@ -252,6 +258,8 @@ static void leave_server(struct exchange *x)
         inlet_release(&x->in, &b);
     if (x->spool_open)
         dx_spool_fini(&x->spool);
+    if (x->timed)
+        x->armed_for = STATE_DELIVER; /* a client is not given time anew because its server is done */
 }
 
 static enum state delivered(struct exchange *x)

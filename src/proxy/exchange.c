@@ -500,9 +500,12 @@ static enum state step_await_head(struct exchange *x)
 
 /* --- RELAY --- */
 
-static enum state relayed(struct exchange *x)
+/* The server is done; has the client it all? */
+static enum state relayed(struct exchange *x, bool all)
 {
     exchange_release_connection(x);
+    if (!all)
+        return absorb_leave(x);
     if (x->discard)
         return exchange_end(x, OUTCOME_CLIENT_LEFT);
     return exchange_delivered(x);
@@ -534,12 +537,11 @@ static enum state step_relay(struct exchange *x)
             outlet_clear(&x->up);
         }
     }
-    switch (pump_down(x, &err)) {
+    enum pump down = pump_down(x, &err);
+    switch (down) {
     case PUMP_DONE:
-        return relayed(x);
     case PUMP_WHOLE:
-        exchange_release_connection(x);
-        return STATE_DELIVER;
+        return relayed(x, down == PUMP_DONE);
     case PUMP_WAIT:
         return STATE_WAIT;
     case PUMP_CLIENT_GONE:

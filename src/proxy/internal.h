@@ -179,6 +179,7 @@ struct exchange {
     /* the answer ahead of a client that lags: absorb.c */
     bool absorbing;                    /* there is something in `absorbed` */
     bool held, lagged, answer_in_file; /* the spool takes no more; it has ever lagged, ever been in a file */
+    bool timed;                        /* the client's deadline was set before the server was done */
     enum outcome broken;      /* how the server's side ended, while the client still takes; OK: well */
     struct dx_spool absorbed; /* as it will be sent */
     uint64_t absorbed_at;
@@ -238,7 +239,7 @@ enum pump {
 enum pump pump_up(struct exchange *x, struct dx_http_error *err);
 enum pump pump_down(struct exchange *x, struct dx_http_error *err);
 /* Parts of the pump down. take_piece: the next piece into the outlet, or the end; *more: the inlet has no
- * whole piece. fill: more bytes of the server; the outlet is empty, so nothing points into the inlet;
+ * whole one. fill: more bytes of the server; the outlet is empty, so nothing points into the inlet;
  * PUMP_DONE: look again. */
 enum pump pump_take_piece(struct exchange *x, bool *more, struct dx_http_error *err);
 enum pump pump_fill_down(struct exchange *x);

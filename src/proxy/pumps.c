@@ -312,7 +312,8 @@ static enum pump trailers_down(struct exchange *x, bool *more, struct dx_http_er
     return end_down(x, &x->trailers);
 }
 
-enum pump pump_take_piece(struct exchange *x, bool *more, struct dx_http_error *err)
+/* The next piece into the outlet, or the end; *more: the inlet has no whole piece. */
+static inline enum pump take_piece(struct exchange *x, bool *more, struct dx_http_error *err)
 {
     struct dx_slice in = inlet_bytes(&x->in), data;
     size_t used = 0;
@@ -340,6 +341,11 @@ enum pump pump_take_piece(struct exchange *x, bool *more, struct dx_http_error *
     return PUMP_SERVER_BROKE;
 }
 
+enum pump pump_take_piece(struct exchange *x, bool *more, struct dx_http_error *err)
+{
+    return take_piece(x, more, err);
+}
+
 static bool spliced_down(struct exchange *x, enum pump *how, struct dx_http_error *err)
 {
     if (!splice_down(x, how))
@@ -360,7 +366,7 @@ static enum pump pass_down(struct exchange *x, struct dx_http_error *err)
         if (x->pipe_down != NULL && spliced_down(x, &r, err))
             return r;
         if (!x->down_full && !x->down_ended)
-            r = pump_take_piece(x, &more, err);
+            r = take_piece(x, &more, err);
         if (r != PUMP_DONE)
             return r;
         r = pump_flush_down(x);

@@ -48,11 +48,8 @@ const struct outcome_row *outcome_row(enum outcome o)
 static void enter(struct exchange *x, enum state next)
 {
     DX_ASSERT(next < STATE_COUNT && (rows[x->state].next & (1u << next)) != 0);
-    /* A wait in it is a new one, even where it was before; but a client is not given time anew because its
-     * server is done. */
-    bool goes_on = next == STATE_DELIVER && x->armed_for == STATE_RELAY && x->armed_blocked == BLOCKED_CLIENT;
     x->state = next;
-    x->armed_for = goes_on ? next : STATE_COUNT;
+    x->armed_for = STATE_COUNT; /* a wait in it is a new one, even where it was before */
 }
 
 /* --- deadlines --- */

@@ -15,6 +15,8 @@ enum state exchange_step_drain(struct exchange *x);
 
 /* absorb.c */
 enum state exchange_step_deliver(struct exchange *x);
+/* The server is done with the answer and let go, and the client is not. */
+enum state absorb_leave(struct exchange *x) DX_CHECKED;
 /* The answer breaks off at the server's side, but what came of it is still delivered. */
 enum state absorb_cut(struct exchange *x, enum outcome why, const char *reason) DX_CHECKED;
 /* turn.c: the server for this request. GO: *server; its slot, if it has one, is in x->turn. */
