@@ -219,6 +219,22 @@ static const char *silence(uint64_t ms, char buf[32])
     return ms ? dx_units_duration_text(ms, buf, 32) : "never";
 }
 
+static void explain_sticky(const struct dx_pool_config *pool)
+{
+    switch (pool->sticky.by) {
+    case DX_STICKY_OFF:
+        return;
+    case DX_STICKY_COOKIE:
+        line("sticky", "to the server that the cookie %s names", pool->sticky.cookie);
+        return;
+    case DX_STICKY_CLIENT_IP:
+        line("sticky", "by the client's address");
+        return;
+    case DX_STICKY_HEADER:
+        line("sticky", "by the field %s", pool->sticky.header);
+    }
+}
+
 static void explain_pool(const struct explained *e, const struct dx_route_config *route)
 {
     const struct dx_pool_config *pool = &e->config->pools[route->pool];
@@ -240,6 +256,7 @@ static void explain_pool(const struct explained *e, const struct dx_route_config
     }
     if (pool->servers_n > 1)
         line("balance", "%s", balances[pool->balance]);
+    explain_sticky(pool);
     line("limits", "head %s in %u fields, URL %s, body %s",
          dx_units_size_text(e->config->limits.header_size, a, sizeof a), e->config->limits.header_count,
          dx_units_size_text(e->config->limits.url, b, sizeof b),

@@ -19,7 +19,7 @@ ROUTES = """\
 trusted_proxies: [10.0.0.0/8]
 pools:
   sync: {kind: wsgi, servers: [web:8000], limits: {body: 1KB}}
-  async: {kind: asgi, servers: [live:8001, {address: spare:8001, backup: true, weight: 3}]}
+  async: {kind: asgi, servers: [live:8001, {address: spare:8001, backup: true, weight: 3}], sticky: cookie}
 routes:
   /async/: async
   /async/forms/: sync
@@ -74,6 +74,7 @@ def test_explain_says_why(explain):
 def test_explain_lists_servers(explain):
     text = explain('GET', '/async/x')
     assert 'live:8001\n' in text and 'spare:8001, weight 3, backup\n' in text
+    assert 'sticky     to the server that the cookie diplex_async names\n' in text
 
 
 def test_explain_without_a_route(explain):

@@ -131,9 +131,10 @@ def test_a_drain_under_load_costs_no_request(operated, uvicorn):
     assert set(visitors.statuses) == {200} and len(visitors.statuses) > 40
 
 
-def test_a_drain_of_gunicorn_under_load_costs_no_request(operated, gunicorn):
+@pytest.mark.parametrize('slots', [None, 2])
+def test_a_drain_of_gunicorn_under_load_costs_no_request(operated, gunicorn, slots):
     goes = gunicorn(fresh=True, workers=2)
-    site = operated(one_pool('wsgi', gunicorn(workers=2), goes))
+    site = operated(one_pool('wsgi', gunicorn(workers=2), goes, pool={'slots': slots} if slots else {}))
     with Visitors(site, ('GET', '/api/slow/20/', None), ('POST', '/api/upload/', b'abc')) as visitors:
         time.sleep(0.3)
         site.run('drain', goes.address, '-w', '10s')
