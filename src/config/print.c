@@ -303,8 +303,11 @@ static void print_health(struct printer *p, const struct dx_pool_config *pool, c
 /* Not everything is printed: what the name of a pool says already, and what has no meaning here. */
 static bool is_hidden(const struct dx_config_setting *s, const void *base)
 {
-    if (s->type == TYPE_TOKEN || s->type == TYPE_SECRET)
-        return *(const char *const *)((const char *)base + s->place) == NULL;
+    const char *text = NULL;
+    if (s->type == TYPE_TOKEN || s->type == TYPE_SECRET) {
+        memcpy(&text, (const char *)base + s->place, sizeof text);
+        return text == NULL;
+    }
     if (s->type == TYPE_MODE)
         return !dx_address_is_unix(&((const struct dx_listen_config *)base)->address);
     if (s->nested == SCOPE_QUEUE && ((const struct dx_pool_config *)base)->slots == 0)

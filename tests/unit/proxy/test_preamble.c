@@ -152,10 +152,11 @@ END_TEST
 START_TEST(the_header_has_its_time)
 {
     world_make("asgi", 1, "", TRUSTING "timeouts: {header: 60ms}\n");
+    static const char header[] = V1;
     struct peer *silent = balancer(), *slow = balancer();
     uint64_t began_us = dx_clock_us();
     for (size_t at = 0; !slow->ended && dx_clock_us() - began_us < WAIT_US; at++) {
-        (void)!send(slow->fd, V1 + (at < 20 ? at : 20), at < 20 ? 1 : 0, MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void)!send(slow->fd, &header[at < 20 ? at : 20], at < 20 ? 1 : 0, MSG_DONTWAIT | MSG_NOSIGNAL);
         pass_ms(7);
         peer_pull(slow);
     }
