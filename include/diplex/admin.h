@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The admin endpoints, spoken over a Unix socket by evhttp: GET /healthz, GET /status, POST /reload, POST
- * /drain and /undrain. For the operator's own commands, never for clients. What it tells it asks of its owner, who decides.
+ * /drain and /undrain, POST /hold and /release. For the operator's own commands, never for clients. What it
+ * tells it asks of its owner, who decides.
  */
 #ifndef DIPLEX_ADMIN_H
 #define DIPLEX_ADMIN_H
@@ -46,6 +47,8 @@ struct dx_admin_owner {
     void (*reload)(void *arg, struct dx_admin_reply *reply); /* may answer before it returns */
     /* True: `out` is JSON. False: it says why not, to a person. */
     bool (*drain)(void *arg, enum dx_admin_drain what, struct dx_slice server, struct dx_text *out);
+    /* The same of a pool's requests. */
+    bool (*hold)(void *arg, enum dx_board_hold hold, struct dx_slice pool, struct dx_text *out);
     void *arg;
 };
 

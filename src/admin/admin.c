@@ -131,11 +131,40 @@ static void on_drain(struct evhttp_request *r, void *arg)
     evhttp_clear_headers(&query);
 }
 
+/* POST /hold?pool=NAME[&methods=unsafe], POST /release?pool=NAME. */
+static void on_hold(struct evhttp_request *r, void *arg)
+{
+    struct dx_admin *a = arg;
+    struct evkeyvalq query = {0};
+    struct dx_text text;
+    DX_MAGIC_OK(a, ADMIN_MAGIC);
+    if (!method_is(r, EVHTTP_REQ_POST, "POST"))
+        return;
+    bool release = strcmp(evhttp_uri_get_path(evhttp_request_get_evhttp_uri(r)), "/release") == 0;
+    const char *raw = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(r));
+    if (raw && evhttp_parse_query_str(raw, &query) != 0)
+        raw = NULL;
+    const char *pool = raw ? evhttp_find_header(&query, "pool") : NULL;
+    const char *methods = raw ? evhttp_find_header(&query, "methods") : NULL;
+    enum dx_board_hold hold = release ? DX_HOLD_NONE : methods ? DX_HOLD_WRITES : DX_HOLD_ALL;
+    dx_text_init(&text);
+    if (!pool || (methods && (release || strcmp(methods, "unsafe") != 0)))
+        send_text(r, 400, "text/plain",
+                  DX_SLICE("say which one: ?pool=NAME, and for /hold perhaps &methods=unsafe\n"));
+    else if (a->owner.hold(a->owner.arg, hold, dx_slice_str(pool), &text))
+        send_text(r, 200, "application/json", dx_slice_of(text.p, text.n));
+    else
+        send_text(r, 404, "text/plain", dx_slice_of(text.p, text.n));
+    dx_text_fini(&text);
+    evhttp_clear_headers(&query);
+}
+
 static void on_other(struct evhttp_request *r, void *arg)
 {
     DX_MAGIC_OK((struct dx_admin *)arg, ADMIN_MAGIC);
-    send_text(r, 404, "text/plain",
-              DX_SLICE("there are GET /healthz, GET /status, POST /reload, POST /drain and POST /undrain\n"));
+    send_text(
+        r, 404, "text/plain",
+        DX_SLICE("there are GET /healthz and /status, POST /reload, /drain, /undrain, /hold and /release\n"));
 }
 
 void dx_admin_reply_send(struct dx_admin_reply *reply, enum dx_admin_result result, struct dx_slice text)
@@ -170,6 +199,8 @@ static bool prepare(struct dx_admin *a, int listener)
            evhttp_set_cb(a->http, "/reload", on_reload, a) == 0 &&
            evhttp_set_cb(a->http, "/drain", on_drain, a) == 0 &&
            evhttp_set_cb(a->http, "/undrain", on_drain, a) == 0 &&
+           evhttp_set_cb(a->http, "/hold", on_hold, a) == 0 &&
+           evhttp_set_cb(a->http, "/release", on_hold, a) == 0 &&
            evhttp_accept_socket(a->http, listener) == 0;
 }
 

@@ -129,6 +129,26 @@ static void add_server(const struct dx_admin_facts *f, const struct dx_board_ser
     dx_text_adds(out, "}");
 }
 
+/* Who waits in the pool's queue, and what an operator has said of it. */
+static void add_waits(const struct dx_admin_facts *f, const struct dx_pool_config *pool, uint32_t at,
+                      struct dx_text *out)
+{
+    static const char *const words[] = {NULL, "unsafe", "all"};
+    struct dx_board_waits waits = {0};
+    enum dx_board_hold hold = DX_HOLD_NONE;
+    if (at != DX_BOARD_NONE) {
+        waits = dx_board_pool_waits(f->board, at);
+        hold = dx_board_pool_hold(f->board, at);
+    }
+    add_number(out, "slots", pool->slots);
+    dx_text_adds(out, ",");
+    add_number(out, "queued", waits.held ? 0 : waits.waiting);
+    dx_text_adds(out, ",");
+    add_number(out, "held", waits.held ? waits.waiting : 0);
+    dx_text_adds(out, ",");
+    add_string(out, "hold", words[hold]);
+}
+
 static void add_pool(const struct dx_admin_facts *f, const struct dx_pool_config *pool,
                      struct dx_board_server *servers, struct dx_text *out)
 {
@@ -137,6 +157,8 @@ static void add_pool(const struct dx_admin_facts *f, const struct dx_pool_config
     add_string(out, "name", pool->name);
     dx_text_adds(out, ",");
     add_string(out, "kind", pool->kind == DX_KIND_WSGI ? "wsgi" : "asgi");
+    dx_text_adds(out, ",");
+    add_waits(f, pool, at, out);
     dx_text_adds(out, ",\"servers\":[");
     size_t n = at == DX_BOARD_NONE ? 0 : dx_board_pool_read(f->board, at, servers, &version);
     for (size_t i = 0; i < n; i++) {

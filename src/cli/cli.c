@@ -91,6 +91,16 @@ static const struct cli_command commands[] = {
      "Exit code 1: something still runs there after TIME, or nothing answers; 2: there is no such server.\n"},
     {"undrain", "ca", 1, 1, cli_undrain, "SERVER [-c FILE] [-a PATH]", "send a drained server requests again",
      FILE_HELP ADMIN_HELP},
+    {"hold", "caW", 1, 1, cli_hold, "POOL [--writes] [-c FILE] [-a PATH]",
+     "keep a pool's new requests waiting until `diplex release`",
+     "      --writes        only those that may change something (POST, PUT, PATCH, DELETE...)\n" FILE_HELP
+         ADMIN_HELP "\n"
+     "For a migration, or a restart that diplex cannot see. Requests that run already go on. Each waits at\n"
+     "most hold.wait of the pool (30s where its hold is off), and no more than hold.max of them; past that\n"
+     "they are answered 503. It lasts over reloads. Exit code 2: there is no such pool; 1: nothing "
+     "answers.\n"},
+    {"release", "ca", 1, 1, cli_release, "POOL [-c FILE] [-a PATH]",
+     "let the requests go on that `diplex hold` keeps", FILE_HELP ADMIN_HELP},
     {"version", "", 0, 0, version, "", "print the version", ""},
     {"help", "", 0, 1, help, "[COMMAND]", "print this, or the help of one command", ""},
     {"manual", "", 0, 0, manual, "", NULL, "Prints docs/configuration.md.\n"},

@@ -15,7 +15,7 @@ enum { CLI_OK, CLI_FAILED, CLI_USAGE };
 /* All options there are; a command takes those that its row names. */
 struct cli_options {
     const char *file, *admin, *from, *wait;
-    bool quiet;
+    bool quiet, writes;
     const char *fields[CLI_FIELDS_MAX];
     unsigned fields_n;
     char **rest; /* what is no option */
@@ -49,14 +49,20 @@ bool cli_load(const char *file, struct cli_loaded *out, struct dx_text *faults) 
 void cli_loaded_fini(struct cli_loaded *l);
 void cli_print(struct dx_text *t); /* to standard output, and frees it */
 
-/* Asks the running diplex. False: *exit_code, and the reason was printed. The answer's body is the caller's. */
+/* Asks the running diplex. False: *exit_code, and the reason was printed. The answer's body is the caller's.
+ */
 bool cli_ask(const struct cli_options *o, const char *method, const char *path, uint64_t timeout_ms,
              struct dx_fetch_answer *answer, int *exit_code) DX_CHECKED;
+
+/* What a word of the command line is within a query: all but letters and digits escaped (RFC 3986 2.1). */
+void cli_add_escaped(struct dx_text *out, const char *s);
 
 int cli_check(const struct cli_options *o);
 int cli_drain(const struct cli_options *o);
 int cli_explain(const struct cli_options *o);
 int cli_healthcheck(const struct cli_options *o);
+int cli_hold(const struct cli_options *o);
+int cli_release(const struct cli_options *o);
 int cli_reload(const struct cli_options *o);
 int cli_status(const struct cli_options *o);
 int cli_undrain(const struct cli_options *o);

@@ -24,8 +24,7 @@ static uint64_t number_of(const char *json, const char *key)
     return at ? strtoull(at + strlen(key), NULL, 10) : 0;
 }
 
-/* RFC 3986 2.1: all but letters and digits is escaped. */
-static void add_escaped(struct dx_text *out, const char *s)
+void cli_add_escaped(struct dx_text *out, const char *s)
 {
     for (; *s; s++) {
         bool plain = (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9');
@@ -40,7 +39,7 @@ static bool tell(const struct cli_options *o, const char *method, const char *pa
     struct dx_text text;
     dx_text_init(&text);
     dx_text_addf(&text, "%s?server=", path);
-    add_escaped(&text, o->rest[0]);
+    cli_add_escaped(&text, o->rest[0]);
     bool asked = !text.failed && cli_ask(o, method, text.p, DRAIN_TIMEOUT_MS, &answer, exit_code);
     dx_text_fini(&text);
     if (!asked)

@@ -6,10 +6,15 @@
 #include "cli/cli.h"
 
 static const struct option longs[] = {
-    {"config", required_argument, NULL, 'c'}, {"quiet", no_argument, NULL, 'q'},
-    {"admin", required_argument, NULL, 'a'},  {"header", required_argument, NULL, 'H'},
-    {"from", required_argument, NULL, 'f'},   {"wait", required_argument, NULL, 'w'},
-    {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+    {"config", required_argument, NULL, 'c'},
+    {"quiet", no_argument, NULL, 'q'},
+    {"admin", required_argument, NULL, 'a'},
+    {"header", required_argument, NULL, 'H'},
+    {"from", required_argument, NULL, 'f'},
+    {"wait", required_argument, NULL, 'w'},
+    {"writes", no_argument, NULL, 'W'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
 };
 
 static bool complain(const struct cli_command *c, int *exit_code, const char *what)
@@ -34,6 +39,9 @@ static bool take(const struct cli_command *c, int letter, struct cli_options *o,
     case 'f':
         o->from = optarg;
         return true;
+    case 'W':
+        o->writes = true;
+        return true;
     case 'w':
         o->wait = optarg;
         return true;
@@ -51,7 +59,7 @@ bool cli_options_parse(const struct cli_command *c, int argc, char **argv, struc
     struct cli_options o = {0};
     int letter;
     opterr = 0;
-    while ((letter = getopt_long(argc, argv, ":c:qa:H:f:w:h", longs, NULL)) != -1) {
+    while ((letter = getopt_long(argc, argv, ":c:qa:H:f:w:Wh", longs, NULL)) != -1) {
         if (letter == 'h') {
             cli_help(c);
             *exit_code = CLI_OK;

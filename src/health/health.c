@@ -15,8 +15,22 @@
 
 #define HEALTH_MAGIC 0x4ea17401u
 #define DEFAULT_HOST "localhost"
+#define HELD_MS      100 /* between probes of a server that requests are held for */
 
 static void arm_probe(struct watched *w, uint64_t ms) { dx_timer_set(w->health->loop, &w->timer, ms); }
+
+/* Requests wait for this server to come back. */
+static bool is_waited_for(const struct watched *w)
+{
+    return w->pool->config->health.enabled && w->verdict.state != DX_SERVER_UP &&
+           dx_board_pool_waits(w->health->board, w->pool->board_pool).held;
+}
+
+static uint64_t delay_of(struct watched *w)
+{
+    uint64_t ms = verdict_probe_delay_ms(&w->verdict, w->pool->config, dx_random_next(&w->health->random));
+    return ms > HELD_MS && is_waited_for(w) ? HELD_MS : ms;
+}
 
 static struct verdict_cells cells_of(const struct watched *w)
 {
@@ -109,7 +123,7 @@ static void on_probed(void *arg, const struct dx_fetch_result *r)
     health_show(w);
     if (w->hint != DX_HINT_NONE)
         health_tell_hint(w);
-    arm_probe(w, verdict_probe_delay_ms(&w->verdict, pool, dx_random_next(&w->health->random)));
+    arm_probe(w, delay_of(w));
 }
 
 const char *health_host(const struct dx_pool_config *pool)
@@ -156,7 +170,7 @@ static void on_time(struct dx_timer *t)
     if (w->fetch)
         return;
     if (verdict_skips_probe(&w->verdict, pool, &cells, dx_loop_now_ms(h->loop)))
-        arm_probe(w, verdict_probe_delay_ms(&w->verdict, pool, dx_random_next(&h->random)));
+        arm_probe(w, delay_of(w));
     else
         probe_start(w);
 }
@@ -189,8 +203,12 @@ void dx_health_news(struct dx_health *h)
 {
     DX_MAGIC_OK(h, HEALTH_MAGIC);
     for (uint32_t i = 0; i < DX_BOARD_SERVERS; i++) {
-        if (h->watched[i])
-            health_look(h->watched[i]);
+        struct watched *w = h->watched[i];
+        if (!w)
+            continue;
+        health_look(w);
+        if (is_waited_for(w) && !w->fetch)
+            arm_probe(w, HELD_MS);
     }
 }
 
@@ -282,6 +300,7 @@ static struct watched_pool *pool_of(struct dx_health *h, uint32_t board_pool)
     if (!pool)
         return NULL;
     pool->health = h;
+    pool->board_pool = board_pool;
     h->pools[board_pool] = pool;
     return pool;
 }

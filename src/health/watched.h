@@ -36,6 +36,7 @@ struct order {
 
 struct watched_pool {
     struct dx_health *health;
+    uint32_t board_pool;
     const struct dx_pool_config *config;
     bool told_down;
     bool ever_usable;

@@ -160,9 +160,16 @@ void pools_settle(struct control *c);
 
 /* ---- drain.c ---- */
 
-/* POST /drain and /undrain, or a look: DX_ADMIN_DRAIN_.... True: *out is JSON; else the reason for a person. */
+/* POST /drain and /undrain, or a look: DX_ADMIN_DRAIN_.... True: *out is JSON; else the reason for a person.
+ */
 bool drain_server(struct control *c, enum dx_admin_drain what, struct dx_slice server,
                   struct dx_text *out) DX_CHECKED;
+
+/* ---- hold.c ---- */
+
+/* POST /hold and /release. True: *out is JSON; else the reason for a person. */
+bool hold_pool(struct control *c, enum dx_board_hold hold, struct dx_slice pool,
+               struct dx_text *out) DX_CHECKED;
 
 /* ---- door.c: the admin socket ---- */
 

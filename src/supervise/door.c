@@ -103,10 +103,17 @@ static bool drain(void *arg, enum dx_admin_drain what, struct dx_slice server, s
     return drain_server(c, what, server, out);
 }
 
+static bool hold(void *arg, enum dx_board_hold what, struct dx_slice pool, struct dx_text *out)
+{
+    struct control *c = arg;
+    DX_MAGIC_OK(c, CONTROL_MAGIC);
+    return hold_pool(c, what, pool, out);
+}
+
 bool door_open(struct control *c, struct dx_err *err)
 {
     struct dx_err why = {{0}};
-    const struct dx_admin_owner owner = {.facts = tell, .reload = reload, .drain = drain, .arg = c};
+    const struct dx_admin_owner owner = {.facts = tell, .reload = reload, .drain = drain, .hold = hold, .arg = c};
     int fd = -1;
     if (!c->admin_path)
         return true;

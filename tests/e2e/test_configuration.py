@@ -121,7 +121,7 @@ def test_without_any_file(directory):
         assert done.returncode == 0 and server in done.stdout
 
 
-@pytest.mark.parametrize('key', ['slots', 'queue', 'hold', 'tls', 'strip', 'supervise', 'metrics'])
+@pytest.mark.parametrize('key', ['tls', 'http2', 'strip', 'supervise', 'metrics'])
 def test_what_does_not_exist_yet_is_an_unknown_key(directory, key):
     """Nothing is read and ignored."""
     path = directory / 'diplex.yaml'

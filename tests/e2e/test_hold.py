@@ -3,12 +3,13 @@
 gunicorn and uvicorn under load become pauses."""
 
 import concurrent.futures
+import json
 import signal
 import threading
 import time
 
 import pytest
-from harness import free_port, one_pool, two_pools, wait_until
+from harness import free_port, one_pool, run_diplex, two_pools, wait_until
 
 SOON = {'path': '/healthz/', 'interval': '200ms', 'timeout': '2s', 'retries': 1}
 
@@ -191,3 +192,75 @@ def test_an_event_stream_is_closed_without_an_answer(diplex, scripted):
         assert client.read_until_close() == b''
     entry = site.wait_access(1, outcome='events_later')[0]
     assert (entry['status'], entry['reason']) == (0, 'hold_timeout') or entry['status'] is None
+
+
+# ---- by hand -------------------------------------------------------------------------------------------------------
+
+
+def order(site, *words, code=0):
+    done = run_diplex(*words, '-c', site.config_path)
+    assert done.returncode == code, done
+    return done
+
+
+def test_holding_and_releasing_by_hand(diplex, scripted, directory):
+    def script(connection):
+        while connection.read_request():
+            connection.reply()
+
+    server = scripted(script)
+    config = one_pool('asgi', server, pool={'hold': '20s'}, admin=str(directory / 'admin.sock'))
+    site = diplex(config)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        assert 'held' in order(site, 'hold', 'app').stdout
+        read, write = pool.submit(site.get, '/r'), pool.submit(site.ask, 'POST', '/w', {}, b'x')
+        time.sleep(0.3)
+        assert not read.done() and not write.done()
+        status = json.loads(order(site, 'status').stdout)['pools'][0]
+        assert (status['hold'], status['held'] + status['queued']) == ('all', 2)
+        order(site, 'hold', 'app', '--writes')
+        assert read.result().status == 200
+        time.sleep(0.2)
+        assert not write.done()
+        site.reload({**config, 'limits': {'body': '1MB'}})
+        time.sleep(0.2)
+        assert not write.done(), 'a hold lasts over reloads'
+        order(site, 'release', 'app')
+        assert write.result().status == 200
+    wrong = order(site, 'hold', 'apps', code=2)
+    assert 'app' in wrong.stderr
+
+
+def test_a_hold_by_hand_ends_where_the_pool_has_none(diplex, scripted, directory):
+    config = one_pool('asgi', scripted(lambda connection: None), pool={'hold': '300ms'})
+    site = diplex({**config, 'admin': str(directory / 'admin.sock')})
+    order(site, 'hold', 'app')
+    assert site.get('/').status == 503
+    site.wait_access(1, outcome='hold_timeout')
+
+
+def test_probes_are_fast_while_something_is_held(diplex, scripted):
+    probes = []
+    well = threading.Event()
+
+    def script(connection):
+        while request := connection.read_request():
+            if request.target == '/healthz/':
+                probes.append(time.monotonic())
+                connection.reply(status='200 OK' if well.is_set() else '500 Broken')
+            else:
+                connection.reply()
+
+    pool = {'hold': '20s', 'health': {'path': '/healthz/', 'interval': '1m', 'timeout': '1s', 'retries': 1}}
+    site = diplex(one_pool('asgi', scripted(script), pool=pool))
+    site.wait_event('pool_down')
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        waiting = executor.submit(site.get, '/')
+        time.sleep(0.2)
+        before = len(probes)
+        time.sleep(1.0)
+        assert len(probes) - before >= 4
+        well.set()
+        began = time.monotonic()
+        assert waiting.result().status == 200
+        assert time.monotonic() - began < 0.9

@@ -52,10 +52,21 @@ static bool drain(void *arg, enum dx_admin_drain what, struct dx_slice server, s
     return !dx_slice_eq(server, DX_SLICE("unknown"));
 }
 
+static bool hold(void *arg, enum dx_board_hold what, struct dx_slice name, struct dx_text *out)
+{
+    (void)arg;
+    if (dx_slice_eq(name, DX_SLICE("unknown"))) {
+        dx_text_adds(out, "no pool\n");
+        return false;
+    }
+    dx_text_addf(out, "%d %.*s", (int)what, DX_SLICE_ARGS(name));
+    return true;
+}
+
 static void setup(void)
 {
     struct dx_err err = {{0}};
-    const struct dx_admin_owner owner = {.facts = facts, .reload = reload, .drain = drain};
+    const struct dx_admin_owner owner = {.facts = facts, .reload = reload, .drain = drain, .hold = hold};
     signal(SIGPIPE, SIG_IGN); /* as main.c does */
     loop = dx_loop_new();
     board = dx_board_new(2, &err);
@@ -185,6 +196,14 @@ START_TEST(drains_name_their_server)
     static const struct {
         const char *method, *path, *expected;
     } asks[] = {
+        {"POST", "/hold?pool=sync", "\r\n\r\n2 sync"},
+        {"POST", "/hold?pool=a%2Db&methods=unsafe", "\r\n\r\n1 a-b"},
+        {"POST", "/hold?pool=sync&methods=all", " 400 "},
+        {"POST", "/release?pool=sync", "\r\n\r\n0 sync"},
+        {"POST", "/release?pool=sync&methods=unsafe", " 400 "},
+        {"POST", "/hold?pool=unknown", " 404 "},
+        {"POST", "/hold", " 400 "},
+        {"GET", "/hold?pool=sync", " 405 "},
         {"GET", "/drain?server=web%3A8000", "\r\n\r\n0 web:8000"},
         {"POST", "/drain?server=app%2Funix%3A%2Fa%2Bb", "\r\n\r\n1 app/unix:/a+b"},
         {"POST", "/undrain?server=x", "\r\n\r\n2 x"},
