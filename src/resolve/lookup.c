@@ -92,9 +92,8 @@ static void note_none(struct lookup *x, enum answer how, struct asked *a, const 
         x->none_why = "no address behind the name";
         break;
     case ANSWER_SILENCE:
-        x->silence = true; /* it would not be heard of another name either */
-        /* fallthrough */
     case ANSWER_FAILED:
+        x->silence |= how == ANSWER_SILENCE; /* nothing would be heard of another name either */
         a->failed = true;
         x->failed_why = why;
         break;

@@ -28,7 +28,7 @@ from wire import RawClient, wait_until  # noqa: E402
 ENGINE = os.environ.get('DIPLEX_CONTAINERS')
 EDGE_IMAGE = os.environ.get('DIPLEX_IMAGE', 'diplex')
 WEB_IMAGE = os.environ.get('DJANGO_IMAGE', 'diplex-django')
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 pytestmark = [
     pytest.mark.skipif(not ENGINE, reason='asked for by DIPLEX_CONTAINERS=podman or docker'),
@@ -40,7 +40,12 @@ CONFIG = {
     'workers': 2,
     'resolve': '2s',
     'pools': {
-        'web': {'kind': 'wsgi', 'servers': ['web:8000'], 'health': {'path': '/healthz/', 'interval': '1s', 'timeout': '1s'}}
+        'web': {
+            'kind': 'wsgi',
+            'servers': ['web:8000'],
+            'health': {'path': '/healthz/', 'interval': '1s', 'timeout': '1s'},
+            'hold': '90s',
+        }
     },
     'routes': {'/': 'web'},
 }
@@ -70,7 +75,18 @@ class Stack:
             'run', '-d', '--name', f'{self.name}-edge', '--network', self.name, '-p', published,
             '-v', f'{self.config}:/etc/diplex/diplex.yaml:ro', EDGE_IMAGE,
         )  # fmt: skip
+        self.pin_bridge()
         return self
+
+    def pin_bridge(self):
+        """Older podman lets the bridge take another link-layer address when a container comes or goes. The others then
+        send to the old one, name server and all, until their neighbour tables have forgotten it: half a minute.
+        """
+        if ENGINE == 'podman' and os.geteuid() == 0 and shutil.which('ip'):
+            (network,) = json.loads(engine('network', 'inspect', self.name))
+            bridge = network['network_interface']
+            address = pathlib.Path(f'/sys/class/net/{bridge}/address').read_text().strip()
+            subprocess.run(['ip', 'link', 'set', 'dev', bridge, 'address', address], check=True, timeout=PATIENCE)
 
     def __exit__(self, *_):
         for name in [*self.webs, f'{self.name}-edge']:
@@ -120,10 +136,9 @@ def stack(tmp_path):
         yield stack
 
 
-def only_told_by_diplex(load):
-    """A container that is stopped while it works may cost requests an answer, but a clear one from diplex."""
-    assert {status for _, _, status, _ in load.failures()} <= {502, 503, 504}, load.failures()[:5]
-    print(f'{len(load.failures())} of {len(load.answers)} requests failed, {load.longest():.1f} s at most')
+def nothing_was_lost(stack, load):
+    assert not load.failures(), f'{load.failures()[:5]}\n{stack.log()}'
+    print(f'{len(load.answers)} requests, none failed, {load.longest():.1f} s at most')
 
 
 def answers(stack):
@@ -141,28 +156,23 @@ def test_scaled_replaced_and_gone_under_load(stack):
         more = [stack.up(), stack.up()]
         stack.wait_up(3)
         time.sleep(1)
-    assert not load.failures()
-    said = stack.log()
-    assert said.count('name_resolved') >= 2
+    nothing_was_lost(stack, load)
 
-    with Load(stack, '/api/hello/') as load:  # back to one: those that leave are stopped before their name is
+    with Load(stack, '/api/hello/') as load:  # back to one: they are stopped first, and their addresses leave after that
         for name in more:
             stack.down(name)
         stack.wait_up(1)
         time.sleep(1)
-    only_told_by_diplex(load)
+    nothing_was_lost(stack, load)
 
     with Load(stack, '/api/hello/') as load:  # replaced: a while with nobody there, and then another address
         before = set(stack.servers())
-        began = time.monotonic()
         stack.down(first)
         second = stack.up()
         wait_until(lambda: set(stack.servers()) and not set(stack.servers()) & before, PATIENCE)
         stack.wait_up(1)
         time.sleep(1)
-        pause = time.monotonic() - began
-    only_told_by_diplex(load)
-    assert pause < 20
+    nothing_was_lost(stack, load)
 
     with Load(stack, '/api/hello/') as load:  # gone for a while
         stack.down(second)
@@ -170,7 +180,5 @@ def test_scaled_replaced_and_gone_under_load(stack):
         assert 'name_gone' in stack.log()
         stack.up()
         stack.wait_up(1)
-        back = time.monotonic()
-        load.wait_for(1, back + 0.5)
-    only_told_by_diplex(load)
-    assert not [one for one in load.failures() if one[0] > back + 0.5]
+        load.wait_for(1, time.monotonic() + 0.5)
+    nothing_was_lost(stack, load)

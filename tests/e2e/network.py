@@ -212,7 +212,7 @@ class Load:
         while not self._stop.wait(0.01):
             began = time.monotonic()
             try:
-                client = client or RawClient(self.site.endpoint, patience=30.0)
+                client = client or RawClient(self.site.endpoint, patience=100.0)
                 status, process = self._ask(client)
             except (OSError, AssertionError) as error:
                 client, status, process = None, repr(error), None
@@ -229,7 +229,7 @@ class Load:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join(40.0)
+            thread.join(110.0)
 
     def failures(self) -> list:
         return [answer for answer in self.answers if answer[2] != 200]
