@@ -170,11 +170,11 @@ END_TEST
 
 START_TEST(after_the_header_a_request_has_its_own_time)
 {
-    world_make("asgi", 1, "", TRUSTING "timeouts: {header: 100ms}\n");
+    world_make("asgi", 1, "", TRUSTING "timeouts: {header: 400ms}\n");
     struct peer *c = balancer();
-    pass_ms(70);
+    pass_ms(250);
     say(c, V1);
-    pass_ms(70);
+    pass_ms(250);
     ck_assert_uint_eq(dx_proxy_clients(proxy), 1);
     hears_end(c);
     ck_assert_uint_eq(counted(DX_COUNTER_CLIENTS_REFUSED), 0); /* it said who it is, and nothing else */
