@@ -64,7 +64,7 @@ struct dx_pool_config {
     unsigned slots; /* requests at a time on each server, over all workers; 0: no cap */
     struct { unsigned max; uint64_t wait; enum dx_fair fair_by; } queue; /* for a slot */
     struct { uint64_t wait, bytes; unsigned max; } hold; /* while no server can take a request; wait 0: off */
-    struct { unsigned max; bool idempotency_key; } retry; /* of requests that were sent */
+    struct { unsigned max; bool idempotency_key, ask_first; } retry; /* of requests that were sent */
     uint64_t body_limit;
     unsigned line; /* in the file, for messages; 0: built in */
 };

@@ -264,7 +264,7 @@ static bool make_head(struct exchange *x)
     exchange_peer(x, c, &how);
     how.framing = x->up_framing;
     how.length = x->source == SOURCE_SPOOL ? dx_spool_bytes(&x->spool) : x->request.length;
-    how.expect_continue = x->source == SOURCE_STREAM && x->request.expect_continue;
+    how.expect_continue = x->asking || (x->source == SOURCE_STREAM && x->request.expect_continue);
     how.close = x->pool->keepalive.max == 0;
     size_t cap = DX_PREAMBLE_WRITTEN + x->request_head_bytes + HEAD_GROWTH + 2 * x->request.host.n;
     char *p = dx_arena_alloc(&x->arena, cap);
@@ -277,31 +277,6 @@ static bool make_head(struct exchange *x)
         return false;
     x->head = dx_out_slice(&out);
     return true;
-}
-
-/* The server ended the connection before a byte of an answer. */
-static enum state server_broke(struct exchange *x, const char *reason)
-{
-    bool again = exchange_may_repeat(x);
-
-    if (!x->reused)
-        dx_connection_broke(x->connection);
-    dx_connection_close(&x->connection);
-    if (!again)
-        return exchange_answer(x, OUTCOME_SERVER_CLOSED, reason);
-    x->resent += x->up.sent > 0;
-    x->repeats++;
-    proxy_count(x->proxy, DX_COUNTER_RETRIES, 1);
-    if (x->reused)
-        x->tried.n--; /* only the connection was stale: the server may be asked again on a fresh one */
-    x->fresh_only = true;
-    x->asked = false;
-    x->connect_outcome = OUTCOME_SERVER_CLOSED;
-    x->reason = reason;
-    inlet_release(&x->in, &(struct blocks){.small = &x->proxy->blocks, .bulk = &x->proxy->bulk});
-    x->answer_seen = x->lone_head = 0;
-    pump_up_rewind(x);
-    return STATE_PICK;
 }
 
 /* What a pump up says that is not about the server. STATE_WAIT: nothing that ends the exchange. */
@@ -340,6 +315,8 @@ static enum state step_send(struct exchange *x)
     if (left(x))
         return exchange_end(x, OUTCOME_CLIENT_LEFT);
     if (!x->asked) {
+        x->asking = expect_wanted(x);
+        x->expected |= x->asking;
         if (!make_head(x))
             return exchange_answer(x, OUTCOME_NO_MEMORY, NULL);
         x->asked = true;
@@ -347,11 +324,11 @@ static enum state step_send(struct exchange *x)
         dx_connection_asked(x->connection);
         outlet_add(&x->up, x->head);
     }
-    enum pump pumped = pump_up(x, &err);
+    enum pump pumped = x->asking ? expect_send(x) : pump_up(x, &err);
     if (pumped == PUMP_DONE)
         return STATE_AWAIT_HEAD;
-    if (pumped == PUMP_SERVER_BROKE && x->up.sent == 0)
-        return server_broke(x, "the connection was closed before the request could be sent");
+    if (pumped == PUMP_SERVER_BROKE && (x->up.sent == 0 || x->asking))
+        return exchange_server_broke(x, "the connection was closed before the request could be sent");
     enum state next = after_pump_up(x, pumped, &err);
     if (next != STATE_WAIT)
         return next;
@@ -394,6 +371,10 @@ static enum state head_arrived(struct exchange *x)
     if (x->response.status == 101)
         return begin_tunnel(x);
     if (x->response.status < 200) {
+        if (x->response.status == 100 && x->expected) { /* by us, not by the client */
+            x->asking = false;
+            return STATE_WAIT;
+        }
         if (++x->interims > INTERIMS_MAX)
             return bad_answer(x, "too many interim answers");
         if (x->response.status == 100)
@@ -406,6 +387,8 @@ static enum state head_arrived(struct exchange *x)
     }
     exchange_settle_fields(x, &x->response.fields);
     x->status = x->response.status;
+    if (x->asking)
+        expect_answered(x);
     x->first_byte_us = dx_loop_now_us(x->proxy->loop);
     hints_answer(x);
     dx_connection_answered(x->connection, x->status);
@@ -469,16 +452,15 @@ static enum state step_await_head(struct exchange *x)
 
     if (left(x))
         return exchange_end(x, OUTCOME_CLIENT_LEFT);
-    if (!x->up_ended || !outlet_empty(&x->up)) {
-        enum state next = after_pump_up(x, pump_up(x, &err), &err);
-        if (next != STATE_WAIT)
-            return next;
-    }
     if (!exchange_answer_storage(x))
         return exchange_answer(x, OUTCOME_NO_MEMORY, NULL);
     for (;;) {
         bool more;
-        enum state next = parse_answer(x, &more);
+        enum state next = STATE_WAIT;
+        if (!x->asking && (!x->up_ended || !outlet_empty(&x->up)))
+            next = after_pump_up(x, pump_up(x, &err), &err);
+        if (next == STATE_WAIT)
+            next = parse_answer(x, &more);
         if (next != STATE_WAIT)
             return next;
         if (!more)
@@ -491,8 +473,8 @@ static enum state step_await_head(struct exchange *x)
         if (io == DX_IO_OK)
             continue;
         if ((inlet_empty(&x->in) || x->lone_head > 0) && x->interims == 0)
-            return server_broke(x,
-                                io == DX_IO_EOF ? "the server closed without an answer" : dx_err_text(errno));
+            return exchange_server_broke(x, io == DX_IO_EOF ? "the server closed without an answer"
+                                                            : dx_err_text(errno));
         dx_connection_broke(x->connection);
         return bad_answer(x, "the server closed in the middle of its response head");
     }

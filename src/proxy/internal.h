@@ -139,9 +139,10 @@ struct exchange {
     struct dx_connection_user user;
     char server[DX_BOARD_NAME];
     bool reused, fresh_only;
-    unsigned resent;  /* how often it was sent again after a server had (perhaps) got it */
-    unsigned repeats; /* ... and in all */
-    bool asked;       /* the request was begun on this connection */
+    unsigned resent;       /* how often it was sent again after a server had (perhaps) got it */
+    unsigned repeats;      /* ... and in all */
+    bool asked;            /* the request was begun on this connection */
+    bool asking, expected; /* ... with its head alone, still or at first (expect.c) */
 
     /* the request body on its way up */
     enum source source;

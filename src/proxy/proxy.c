@@ -38,8 +38,8 @@ static struct view *view_new(struct dx_proxy *p, struct dx_snapshot *s)
             view_unref(&v);
             return NULL;
         }
-        v->pools[i] = (struct view_pool){.pool = pool, .epoch = dx_pool_epoch(pool),
-                                          .gate = dx_queues_gate(p->queues, s->board_pools[i])};
+        v->pools[i] = (struct view_pool){
+            .pool = pool, .epoch = dx_pool_epoch(pool), .gate = dx_queues_gate(p->queues, s->board_pools[i])};
     }
     if (v->pools == NULL)
         view_unref(&v);

@@ -23,9 +23,16 @@ enum state absorb_cut(struct exchange *x, enum outcome why, const char *reason) 
 enum dx_turn_answer exchange_take_turn(struct exchange *x, struct dx_server **server) DX_CHECKED;
 enum state exchange_no_turn(struct exchange *x, enum dx_turn_answer why) DX_CHECKED; /* neither GO nor WAIT */
 enum state exchange_waited_in_vain(struct exchange *x) DX_CHECKED;                   /* the deadline */
-/* The connection broke before a byte of an answer: may the request be sent again? RFC 9110 9.2.2: what was
- * never sent always; what was sent, only if it is idempotent or says itself that it may. */
-bool exchange_may_repeat(const struct exchange *x);
+/* The connection broke before a byte of an answer: once more, or an answer of our own. RFC 9110 9.2.2: what
+ * was never sent may always go again; what was sent, only if it is idempotent or says itself that it may. */
+enum state exchange_server_broke(struct exchange *x, const char *reason) DX_CHECKED;
+
+/* expect.c: while x->asking the head has gone alone, and the body waits for the server's "continue". */
+bool expect_wanted(const struct exchange *x);
+enum pump expect_send(struct exchange *x);
+void expect_answered(struct exchange *x); /* by an answer instead: the body is not sent */
+bool expect_gave_up(
+    struct exchange *x); /* the server says nothing: true if that was what the exchange waited for */
 
 /* The two ways out. answer: diplex answers by itself; end: nothing more is said. Both return the state to go
  * to. */

@@ -143,10 +143,10 @@ static bool has_idempotency_key(const struct exchange *x)
     return false;
 }
 
-bool exchange_may_repeat(const struct exchange *x)
+static bool may_repeat(const struct exchange *x)
 {
     bool whole = x->source != SOURCE_STREAM || x->body_in == 0;
-    bool unsent = x->up.sent == 0;
+    bool unsent = x->up.sent == 0 || x->asking; /* the head alone is no request yet */
 
     if (!whole || unsent)
         return whole && x->repeats < REPEATS_MOST;
@@ -154,4 +154,28 @@ bool exchange_may_repeat(const struct exchange *x)
         return false;
     return dx_http_method_idempotent(x->request.method_id) ||
            (x->pool->retry.idempotency_key && has_idempotency_key(x));
+}
+
+enum state exchange_server_broke(struct exchange *x, const char *reason)
+{
+    bool again = may_repeat(x);
+
+    if (!x->reused)
+        dx_connection_broke(x->connection);
+    dx_connection_close(&x->connection);
+    if (!again)
+        return exchange_answer(x, OUTCOME_SERVER_CLOSED, reason);
+    x->resent += x->up.sent > 0 && !x->asking;
+    x->repeats++;
+    proxy_count(x->proxy, DX_COUNTER_RETRIES, 1);
+    if (x->reused)
+        x->tried.n--; /* only the connection was stale: the server may be asked again on a fresh one */
+    x->fresh_only = true;
+    x->asked = x->asking = false;
+    x->connect_outcome = OUTCOME_SERVER_CLOSED;
+    x->reason = reason;
+    inlet_release(&x->in, &(struct blocks){.small = &x->proxy->blocks, .bulk = &x->proxy->bulk});
+    x->answer_seen = x->lone_head = 0;
+    pump_up_rewind(x);
+    return STATE_PICK;
 }

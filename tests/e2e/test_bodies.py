@@ -209,7 +209,7 @@ def test_expect_is_answered_here_for_a_wsgi_pool(diplex, scripted):
             connection.reply()
 
     server = scripted(script)
-    site = diplex(one_pool('wsgi', server))
+    site = diplex(one_pool('wsgi', server, pool={'retry': {'ask_first': 'no'}}))
     with site.client() as client:
         client.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n')
         assert client.read_exactly(25) == b'HTTP/1.1 100 Continue\r\n\r\n'

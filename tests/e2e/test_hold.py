@@ -194,6 +194,76 @@ def test_an_event_stream_is_closed_without_an_answer(diplex, scripted):
     assert (entry['status'], entry['reason']) == (0, 'hold_timeout') or entry['status'] is None
 
 
+def posts(site, count, stop):
+    """Orders with numbers of their own, one after the other, from several threads; what became of each."""
+    lock, results = threading.Lock(), {}
+
+    def run(thread):
+        for i in range(count):
+            if stop.is_set():
+                return
+            number = f'{thread}-{i}'
+            try:
+                status = site.ask('POST', f'/count/{number}', {'Content-Type': 'text/plain'}, b'x' * 2000).status
+            except Exception as error:  # whatever a client may see
+                status = repr(error)
+            with lock:
+                results[number] = status
+            time.sleep(0.002)
+
+    threads = [threading.Thread(target=run, args=(n,), daemon=True) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    return threads, results
+
+
+COUNTING_APP = """
+import os
+def application(environ, start_response):
+    environ['wsgi.input'].read()
+    with open(os.environ['COUNTED'], 'a') as file:
+        file.write(environ['PATH_INFO'].rpartition('/')[2] + ' ')
+    start_response('200 OK', [('Content-Length', '2')])
+    return [b'ok']
+"""
+
+
+@pytest.mark.parametrize('how', ['restart', 'hup'])
+@pytest.mark.parametrize('slots', [0, 2])
+def test_a_post_is_never_carried_out_twice_and_hardly_ever_lost(diplex, gunicorn, directory, how, slots):
+    """Each order is carried out exactly once, but for those that a worker was ended in the middle of (there are none here,
+    where gunicorn may finish what it has begun)."""
+    (directory / 'counting.py').write_text(COUNTING_APP)
+    counted = directory / 'counted'
+    counted.write_text('')
+    server = gunicorn(
+        fresh=True, start=False, workers=2,
+        extra=('--chdir', str(directory), '--env', f'COUNTED={counted}', 'counting:application'),
+    )  # fmt: skip
+    server.arguments.remove('demo.wsgi')
+    server.start()
+    site = diplex(one_pool('wsgi', server, pool={'hold': '20s', 'slots': slots}, workers=2))
+    stop = threading.Event()
+    threads, results = posts(site, 100_000, stop)
+    for _ in range(3):
+        time.sleep(0.4)
+        if how == 'hup':
+            server.signal(signal.SIGHUP)
+        else:
+            server.stop()
+            server.start()
+    time.sleep(0.5)
+    stop.set()
+    for thread in threads:
+        thread.join(40)
+    numbers = counted.read_text().split()
+    answered = {number for number, status in results.items() if status == 200}
+    assert len(results) > 100
+    assert len(numbers) == len(set(numbers)), 'carried out twice'
+    assert answered <= set(numbers), 'answered, but not carried out'
+    assert set(results.values()) == {200}, [status for status in results.values() if status != 200]
+
+
 # ---- by hand -------------------------------------------------------------------------------------------------------
 
 

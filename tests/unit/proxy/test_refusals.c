@@ -275,6 +275,76 @@ START_TEST(a_head_without_its_body_is_no_answer_yet)
 }
 END_TEST
 
+/* A POST's head goes alone, and its body when the server wants it: so it is known not to have run before. */
+START_TEST(a_post_asks_first)
+{
+    world_make("wsgi", 2, "    retry: 3\n", "");
+    struct peer *c = client_new();
+    say(c, POST_X);
+    struct peer *s = server_accept(0);
+    HAS(hears_head(s, "POST /app/x HTTP/1.1"), "Expect: 100-continue");
+    hears_nothing(s);
+    peer_close(s); /* its worker never took it */
+    s = server_accept(1);
+    HAS(hears_head(s, "POST /app/x HTTP/1.1"), "Expect: 100-continue");
+    hears_nothing(s);
+    say(s, "HTTP/1.1 100 Continue\r\n\r\n");
+    hears(s, "abc");
+    say(s, OK_HELLO);
+    (void)hears_head(c, "HTTP/1.1 200 OK"); /* nothing of the 100: the client did not ask */
+    hears(c, "hello");
+    say(c, POST_X); /* on the connection that was kept */
+    (void)hears_head(s, "POST /app/x HTTP/1.1");
+    say(s, "HTTP/1.1 100 Continue\r\n\r\n");
+    hears(s, "abc");
+    peer_close(s); /* now nobody knows */
+    (void)answered(c, "HTTP/1.1 502 Bad Gateway", true);
+    world_end("ok server_closed");
+}
+END_TEST
+
+START_TEST(a_post_that_is_answered_before_its_body)
+{
+    world_make("wsgi", 1, "    retry: 3\n", "");
+    struct peer *c = client_new();
+    say(c, POST_X);
+    struct peer *s = server_accept(0);
+    (void)hears_head(s, "POST /app/x HTTP/1.1");
+    say(s, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 5\r\n\r\nhello");
+    (void)hears_head(c, "HTTP/1.1 413 Content Too Large");
+    hears(c, "hello");
+    UNTIL((peer_pull(s), s->ended)); /* which cannot serve another: its request was never whole */
+    ck_assert_uint_eq(s->got.n, 0);
+    say(c, GET_X);
+    s = server_accept(0);
+    (void)hears_head(s, "GET /app/x HTTP/1.1");
+    say(s, OK_HELLO);
+    (void)hears_head(c, "HTTP/1.1 200 OK");
+    world_end("ok ok");
+}
+END_TEST
+
+START_TEST(a_server_that_says_no_continue_is_asked_once)
+{
+    world_make("wsgi", 1, "    retry: 3\n", "");
+    struct peer *c = client_new();
+    say(c, POST_X);
+    struct peer *s = server_accept(0);
+    (void)hears_head(s, "POST /app/x HTTP/1.1");
+    hears(s, "abc"); /* after a second */
+    say(s, OK_HELLO);
+    (void)hears_head(c, "HTTP/1.1 200 OK");
+    hears(c, "hello");
+    say(c, POST_X);
+    const char *head = hears_head(s, "POST /app/x HTTP/1.1");
+    ck_assert_ptr_null(strstr(head, "Expect"));
+    hears(s, "abc");
+    say(s, OK_HELLO);
+    (void)hears_head(c, "HTTP/1.1 200 OK");
+    world_end("ok ok");
+}
+END_TEST
+
 /* The client says itself that the request may come twice. */
 START_TEST(an_idempotency_key_lets_a_post_be_tried_again)
 {
@@ -345,6 +415,9 @@ int main(void)
         closed_without_an_answer,
         closed_without_an_answer_is_tried_again,
         a_head_without_its_body_is_no_answer_yet,
+        a_post_asks_first,
+        a_post_that_is_answered_before_its_body,
+        a_server_that_says_no_continue_is_asked_once,
         an_idempotency_key_lets_a_post_be_tried_again,
         answers_that_break_the_rules,
         a_head_that_is_cut,

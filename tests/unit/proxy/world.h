@@ -293,15 +293,16 @@ static inline void server_state(size_t i, enum dx_server_state state)
     dx_board_server_set(board, places[i].id, state, state == DX_SERVER_DOWN ? DX_WHY_PROBE : DX_WHY_NONE);
 }
 
-/* One pool `app` of a kind behind /app/, without a hold unless it is said, `pool` and `top` being more lines
- * of its mapping ("    key: value\n") and of the file ("key: value\n"). */
+/* One pool `app` of a kind behind /app/, without a hold and without asking first unless it is said, `pool`
+ * and `top` being more lines of its mapping ("    key: value\n") and of the file ("key: value\n"). */
 static inline struct dx_snapshot *snapshot_new(const char *kind, const char *pool, const char *top)
 {
     struct dx_text yaml;
     struct dx_err err = {""};
     dx_text_init(&yaml);
-    dx_text_addf(&yaml, "%spools:\n  app:\n    kind: %s\n%s%s    servers:\n", top, kind,
-                 strstr(pool, "hold:") == NULL ? "    hold: off\n" : "", pool);
+    dx_text_addf(&yaml, "%spools:\n  app:\n    kind: %s\n%s%s%s    servers:\n", top, kind,
+                 strstr(pool, "hold:") == NULL ? "    hold: off\n" : "",
+                 strstr(pool, "retry:") == NULL ? "    retry: {ask_first: no}\n" : "", pool);
     for (size_t i = 0; i < servers_n; i++)
         dx_text_addf(&yaml, "      - %s\n", places[i].name);
     dx_text_adds(&yaml, "routes:\n  /app/: app\n");

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Asking before a body is sent (RFC 9110 10.1.1). A wsgi server that is being stopped still has a backlog:
+ * what is sent there is lost with it, and of a POST nobody could say whether it was carried out. So the head
+ * of a request that must not be repeated goes alone at first, with `Expect: 100-continue`. gunicorn says
+ * "continue" when a worker has taken the request and before the application is called; while it has not, the
+ * request can go to another server, or wait for one.
+ */
+#include "proxy/front.h"
+#include "proxy/steps.h"
+
+bool expect_wanted(const struct exchange *x)
+{
+    const struct dx_server *s = dx_connection_server(x->connection);
+    bool body = (x->source == SOURCE_SPOOL && dx_spool_bytes(&x->spool) > 0) || x->source == SOURCE_MEMORY;
+    return body && x->pool->retry.ask_first && x->pool->kind == DX_KIND_WSGI && !dx_server_is_mute(s) &&
+           !dx_http_method_idempotent(x->request.method_id);
+}
+
+enum pump expect_send(struct exchange *x)
+{
+    uint64_t before = x->up.sent;
+    enum dx_io io = outlet_flush(&x->up, dx_connection_transport(x->connection));
+
+    x->progress |= x->up.sent != before;
+    if (io == DX_IO_AGAIN)
+        return pump_wait(x, BLOCKED_SERVER);
+    return io == DX_IO_OK ? PUMP_DONE : PUMP_SERVER_BROKE;
+}
+
+void expect_answered(struct exchange *x)
+{
+    x->asking = false;
+    x->up_ended = x->up_broken = true; /* whatever it says: the body was not wanted */
+}
+
+bool expect_gave_up(struct exchange *x)
+{
+    if (!x->asking || (x->state != STATE_SEND && x->state != STATE_AWAIT_HEAD))
+        return false;
+    dx_server_set_mute(dx_connection_server(x->connection));
+    x->asking = false;
+    x->progress = true;
+    return true;
+}
