@@ -106,6 +106,7 @@ static void write_json(const struct exchange *x, uint64_t now_us, struct dx_out 
     span(o, "queue_ms", x->queued_us, x->picked_us);
     span(o, "connect_ms", x->picked_us, x->connected_us);
     span(o, "first_byte_ms", x->connected_us, x->first_byte_us);
+    span(o, "deliver_ms", x->whole_us, now_us);
     span(o, "total_ms", x->start_us, now_us);
     key(o, "reused");
     dx_out_add(o, x->reused ? DX_SLICE("true}\n") : DX_SLICE("false}\n"));

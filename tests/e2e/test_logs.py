@@ -14,7 +14,7 @@ from wire import wait_until
 
 KEYS = {
     'time', 'id', 'client', 'method', 'host', 'path', 'status', 'outcome', 'reason', 'route', 'pool', 'server',
-    'bytes_in', 'bytes_out', 'queue_ms', 'connect_ms', 'first_byte_ms', 'total_ms', 'reused',
+    'bytes_in', 'bytes_out', 'queue_ms', 'connect_ms', 'first_byte_ms', 'deliver_ms', 'total_ms', 'reused',
 }  # fmt: skip
 
 
@@ -44,6 +44,7 @@ def test_the_times_are_right(diplex, gunicorn, uvicorn):
     site.get('/async/slow/400/')
     (entry,) = site.wait_access(1)
     assert 390 <= entry['first_byte_ms'] <= entry['total_ms'] < 2000
+    assert entry['deliver_ms'] is None, 'the client kept up'
     assert 0 <= entry['queue_ms'] < 100 and 0 <= entry['connect_ms'] < 100
 
 
