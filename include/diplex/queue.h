@@ -53,9 +53,16 @@ struct dx_slot {
     bool counted;            /* it is one of the server's slots and ends with the request; else it ends with the answer's head */
     bool trial;              /* the first request after the server refused */
 };
-/* The server has taken the connection: it is well again, if it was not. */
-void dx_slot_connected(struct dx_slot *s);
-void dx_slot_give_back(struct dx_slot *s); /* the next one's turn may come; fine when there is none */
+static inline bool dx_slot_is_none(const struct dx_slot *s) { return s->gate == NULL; }
+/* The server has taken the connection of a trial: it is well again. */
+void dx_slot_tried(struct dx_slot *s);
+void dx_slot_end(struct dx_slot *s);
+/* The next one's turn may come; fine when there is no slot. */
+static inline void dx_slot_give_back(struct dx_slot *s)
+{
+    if (!dx_slot_is_none(s))
+        dx_slot_end(s);
+}
 
 enum dx_turn_state { DX_TURN_NONE, DX_TURN_WAITING, DX_TURN_GRANTED, DX_TURN_LOST };
 
@@ -77,7 +84,8 @@ struct dx_turn {
     uint64_t order, rank; /* when it came; whose turn is next */
     bool ranked;          /* by its client */
     size_t at;            /* in its heap */
-    uint64_t since_ms;    /* waits for this reason since; 0: has never waited */
+    uint64_t first_ms;    /* began to wait; 0: has never waited */
+    uint64_t since_ms;    /* waits for this reason since */
     uint32_t epoch;       /* of the reason */
     struct dx_link told, waiter;
     struct dx_slot slot;
@@ -101,8 +109,10 @@ static inline bool dx_turn_waits(const struct dx_turn *t)
 }
 /* True: it is held (no server can take it); false: it is queued (all slots are taken). */
 bool dx_turn_held(const struct dx_turn *t);
-/* Milliseconds that it may still wait, at least 1. */
+/* Milliseconds that it may still wait, at least 1: the pool's time for the reason of now, and for both reasons together no longer than both times. */
 uint64_t dx_turn_left(const struct dx_turn *t);
+/* What the turn was for has come to nothing after it was begun: the next wait is a new one, at the old place in the order. */
+static inline void dx_turn_renew(struct dx_turn *t) { t->first_ms = 0; }
 /* The caller waits no more. Gives back what was granted meanwhile. Fine when it does not wait. */
 void dx_turn_leave(struct dx_turn *t);
 

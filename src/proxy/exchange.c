@@ -227,7 +227,8 @@ static enum state step_pick(struct exchange *x)
     went_to(x, s);
     if (x->connection == NULL)
         return dial_failed(x);
-    dx_connection_take_slot(x->connection, &x->turn.slot);
+    if (!dx_slot_is_none(&x->turn.slot))
+        dx_connection_take_slot(x->connection, &x->turn.slot);
     x->reused = dx_connection_reused(x->connection);
     return x->reused ? STATE_SEND : STATE_CONNECT;
 }

@@ -279,7 +279,8 @@ void exchange_free(struct exchange *x)
     struct blocks b = {.small = &p->blocks, .bulk = &p->bulk};
     dx_deadline_clear(&x->deadline);
     dx_task_cancel(&x->again);
-    dx_turn_leave(&x->turn);
+    if (dx_turn_waits(&x->turn))
+        dx_turn_leave(&x->turn);
     dx_connection_close(&x->connection);
     inlet_release(&x->in, &b);
     if (x->head_block != NULL)

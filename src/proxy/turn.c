@@ -165,7 +165,10 @@ enum state exchange_server_broke(struct exchange *x, const char *reason)
     dx_connection_close(&x->connection);
     if (!again)
         return exchange_answer(x, OUTCOME_SERVER_CLOSED, reason);
-    x->resent += x->up.sent > 0 && !x->asking;
+    if (x->up.sent > 0 && !x->asking) {
+        x->resent++;
+        dx_turn_renew(&x->turn);
+    }
     x->repeats++;
     proxy_count(x->proxy, DX_COUNTER_RETRIES, 1);
     if (x->reused)

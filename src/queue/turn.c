@@ -40,13 +40,25 @@ static uint64_t wait_of(const struct dx_gate *g, const struct dx_turn *t)
     return wait == 0 && gate_holds(g, t) ? HAND_WAIT_MS : wait;
 }
 
+/* How long it has waited, and may: for the reason of now, and in all. */
+static uint64_t left_of(const struct dx_gate *g, const struct dx_turn *t, uint64_t now_ms)
+{
+    uint64_t wait = wait_of(g, t), all = g->queue_wait + (g->hold_wait > 0 ? g->hold_wait : HAND_WAIT_MS);
+    uint64_t gone = now_ms - t->since_ms, gone_in_all = now_ms - t->first_ms;
+    uint64_t left = gone < wait ? wait - gone : 0, left_in_all = gone_in_all < all ? all - gone_in_all : 0;
+    return left < left_in_all ? left : left_in_all;
+}
+
 /* --- asking --- */
 
 /* The turn begins to wait, or goes on waiting, for the reason of now. */
 static void note_reason(struct dx_turn *t, uint64_t now_ms)
 {
     uint32_t epoch = atomic_load_explicit(&t->gate->epoch, memory_order_relaxed);
-    if (t->since_ms != 0 && t->epoch == epoch)
+    bool first = t->first_ms == 0;
+    if (first)
+        t->first_ms = now_ms;
+    if (!first && t->epoch == epoch)
         return;
     t->since_ms = now_ms;
     t->epoch = epoch;
@@ -56,12 +68,12 @@ static void note_reason(struct dx_turn *t, uint64_t now_ms)
 static enum dx_turn_answer may_wait(const struct dx_gate *g, const struct dx_turn *t, bool somebody,
                                     uint64_t now_ms)
 {
-    bool held = is_held(g, t), first = t->since_ms == 0;
+    bool held = is_held(g, t), first = t->first_ms == 0;
     uint64_t wait = wait_of(g, t);
 
     if (wait == 0 || (!somebody && g->hold_wait == 0))
         return held || !somebody ? DX_TURN_DOWN : DX_TURN_FULL;
-    if (!first && now_ms - t->since_ms >= wait)
+    if (!first && left_of(g, t, now_ms) == 0)
         return DX_TURN_LATE;
     if (!first)
         return DX_TURN_GO;
@@ -171,10 +183,9 @@ bool dx_turn_held(const struct dx_turn *t)
 uint64_t dx_turn_left(const struct dx_turn *t)
 {
     pthread_mutex_lock(&t->gate->lock);
-    uint64_t wait = wait_of(t->gate, t);
+    uint64_t left = left_of(t->gate, t, now_of(t->desk));
     pthread_mutex_unlock(&t->gate->lock);
-    uint64_t gone = now_of(t->desk) - t->since_ms;
-    return gone < wait ? wait - gone : 1;
+    return left > 0 ? left : 1;
 }
 
 void dx_turn_leave(struct dx_turn *t)
@@ -198,12 +209,11 @@ void dx_turn_leave(struct dx_turn *t)
 
 /* --- slots --- */
 
-void dx_slot_connected(struct dx_slot *s)
+void dx_slot_tried(struct dx_slot *s)
 {
     struct dx_gate *g = s->gate;
 
-    if (g == NULL || !s->trial)
-        return;
+    DX_ASSERT(s->trial);
     s->trial = false;
     pthread_mutex_lock(&g->lock);
     gate_server_well(s->server);
@@ -213,12 +223,10 @@ void dx_slot_connected(struct dx_slot *s)
     pthread_mutex_unlock(&g->lock);
 }
 
-void dx_slot_give_back(struct dx_slot *s)
+void dx_slot_end(struct dx_slot *s)
 {
     struct dx_gate *g = s->gate;
 
-    if (g == NULL)
-        return;
     DX_MAGIC_OK(g, GATE_MAGIC);
     pthread_mutex_lock(&g->lock);
     DX_ASSERT(s->server->used > 0 && s->share->used > 0);

@@ -198,7 +198,8 @@ void dx_connection_take_slot(struct dx_connection *c, struct dx_slot *slot)
 void dx_connection_asked(struct dx_connection *c)
 {
     DX_ASSERT(!c->asked);
-    dx_slot_connected(&c->slot);
+    if (c->slot.trial)
+        dx_slot_tried(&c->slot);
     c->asked = true;
     add32(&c->server->cell->active, 1);
     dx_count_add(&c->server->cell->requests, 1);

@@ -53,11 +53,21 @@ class Load:
         wait_until(lambda: len(self.statuses) > seen + 20, 20, 'requests to be answered again')
 
 
-@pytest.mark.parametrize('health', [True, False])
-@pytest.mark.parametrize('slots', [0, 2])
-@pytest.mark.parametrize('unix', [False, True])
-def test_a_full_restart_of_gunicorn_is_a_pause(diplex, gunicorn, health, slots, unix):
-    server = gunicorn(fresh=True, workers=2, unix=unix)
+@pytest.mark.parametrize(
+    ('worker_class', 'slots', 'health', 'unix'),
+    [
+        ('sync', 0, True, False),
+        ('sync', 2, True, True),
+        ('sync', 2, False, False),
+        ('sync', 0, False, True),
+        ('gthread', 4, True, False),
+        ('gthread', 4, False, True),
+        ('gthread', 0, True, True),
+    ],
+)
+def test_a_full_restart_of_gunicorn_is_a_pause(diplex, gunicorn, worker_class, slots, health, unix):
+    threads = 2 if worker_class == 'gthread' else 1
+    server = gunicorn(fresh=True, worker_class=worker_class, workers=2, threads=threads, unix=unix)
     pool = {'hold': '20s', 'slots': slots, **({'health': SOON} if health else {})}
     site = diplex(one_pool('wsgi', server, pool=pool, workers=2))
     with Load(site, '/api/hello/') as load:
@@ -229,15 +239,15 @@ def application(environ, start_response):
 
 
 @pytest.mark.parametrize('how', ['restart', 'hup'])
-@pytest.mark.parametrize('slots', [0, 2])
-def test_a_post_is_never_carried_out_twice_and_hardly_ever_lost(diplex, gunicorn, directory, how, slots):
+@pytest.mark.parametrize(('worker_class', 'slots'), [('sync', 0), ('sync', 2), ('gthread', 4)])
+def test_a_post_is_never_carried_out_twice_nor_lost(diplex, gunicorn, directory, how, worker_class, slots):
     """Each order is carried out exactly once, but for those that a worker was ended in the middle of (there are none here,
     where gunicorn may finish what it has begun)."""
     (directory / 'counting.py').write_text(COUNTING_APP)
     counted = directory / 'counted'
     counted.write_text('')
     server = gunicorn(
-        fresh=True, start=False, workers=2,
+        fresh=True, start=False, workers=2, worker_class=worker_class, threads=2 if worker_class == 'gthread' else 1,
         extra=('--chdir', str(directory), '--env', f'COUNTED={counted}', 'counting:application'),
     )  # fmt: skip
     server.arguments.remove('demo.wsgi')

@@ -396,7 +396,7 @@ START_TEST(a_server_that_refused_is_tried_with_one)
     ck_assert(dx_turn_held(&askers[0].turn));
     run_for(120);
     ck_assert_uint_eq(went_n, 1);
-    dx_slot_connected(&askers[0].slot);
+    dx_slot_tried(&askers[0].slot);
     run_for(1);
     ck_assert_uint_gt(went_n, 4); /* several, and not all at once */
     ck_assert_uint_lt(went_n, 20);
@@ -422,7 +422,7 @@ START_TEST(a_trial_that_fails_is_followed_by_another)
     ck_assert_int_eq(asks(&askers[0]), DX_TURN_WAIT);
     run_for(250);
     ck_assert_uint_eq(went_n, 2);
-    dx_slot_connected(&askers[0].slot);
+    dx_slot_tried(&askers[0].slot);
     done(&askers[0]);
 }
 END_TEST
