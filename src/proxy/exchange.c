@@ -373,7 +373,7 @@ static enum state head_arrived(struct exchange *x)
         return begin_tunnel(x);
     if (x->response.status < 200) {
         if (x->response.status == 100 && x->expected) { /* by us, not by the client */
-            x->asking = false;
+            expect_continued(x);
             return STATE_WAIT;
         }
         if (++x->interims > INTERIMS_MAX)
@@ -388,7 +388,7 @@ static enum state head_arrived(struct exchange *x)
     }
     exchange_settle_fields(x, &x->response.fields);
     x->status = x->response.status;
-    if (x->asking)
+    if (x->expected)
         expect_answered(x);
     x->first_byte_us = dx_loop_now_us(x->proxy->loop);
     hints_answer(x);

@@ -28,18 +28,23 @@ enum pump expect_send(struct exchange *x)
     return io == DX_IO_OK ? PUMP_DONE : PUMP_SERVER_BROKE;
 }
 
+void expect_continued(struct exchange *x) { x->asking = x->unheard = false; }
+
 void expect_answered(struct exchange *x)
 {
-    x->asking = false;
-    x->up_ended = x->up_broken = true; /* whatever it says: the body was not wanted */
+    if (x->unheard) /* it has read all of the request, and never said so */
+        dx_server_set_mute(dx_connection_server(x->connection));
+    if (x->asking)
+        x->up_ended = x->up_broken = true; /* whatever it says: the body was not wanted */
+    x->asking = x->unheard = false;
 }
 
 bool expect_gave_up(struct exchange *x)
 {
     if (!x->asking || (x->state != STATE_SEND && x->state != STATE_AWAIT_HEAD))
         return false;
-    dx_server_set_mute(dx_connection_server(x->connection));
     x->asking = false;
+    x->unheard = true; /* a mute server, or one whose workers are all busy: its answer will tell */
     x->progress = true;
     return true;
 }

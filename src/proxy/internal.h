@@ -143,6 +143,7 @@ struct exchange {
     unsigned repeats;      /* ... and in all */
     bool asked;            /* the request was begun on this connection */
     bool asking, expected; /* ... with its head alone, still or at first (expect.c) */
+    bool unheard;          /* ... and its body followed in the end without a "continue" */
 
     /* the request body on its way up */
     enum source source;

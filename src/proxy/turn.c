@@ -174,7 +174,7 @@ enum state exchange_server_broke(struct exchange *x, const char *reason)
     if (x->reused)
         x->tried.n--; /* only the connection was stale: the server may be asked again on a fresh one */
     x->fresh_only = true;
-    x->asked = x->asking = false;
+    x->asked = x->asking = x->unheard = false;
     x->connect_outcome = OUTCOME_SERVER_CLOSED;
     x->reason = reason;
     inlet_release(&x->in, &(struct blocks){.small = &x->proxy->blocks, .bulk = &x->proxy->bulk});
