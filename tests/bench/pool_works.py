@@ -224,7 +224,7 @@ async def linger(stage: Stage) -> Seen:
             'close_us': 1e6 * (after[2] - closing) / done, 'gunicorn_us': cpu / done / 1000, 'requests': done}
 
 
-VARIANTS = ('nginx-cap', 'diplex-fair')
+VARIANTS = ('nginx-cap', 'diplex-fair', 'diplex-open')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -285,6 +285,7 @@ WORKS = {
              (Column('req/s', 'rate'), Column('p50 ms', 'p50_ms', '.2f'), Column('p99 ms', 'p99_ms', '.2f'),
               Column('worker held us', 'held_us'), Column('closing us', 'close_us'),
               Column('gunicorn CPU us', 'gunicorn_us'), Column('proxy CPU us', 'proxy_us'), _ERRORS), 'rate',
-             'how soon a worker is free again: it waits in its close until the proxy has closed too', more=True),
+             'how soon a worker is free again: it waits in its close until the proxy has closed too', more=True,
+             also='diplex-open'),
     )
 }

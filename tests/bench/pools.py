@@ -33,10 +33,12 @@ from tables import show
 PROXIES = {
     OURS: dataclasses.replace(PEERS[OURS], configs=('pools/diplex.yaml',)),
     'diplex-fair': dataclasses.replace(PEERS[OURS], name='diplex-fair', configs=('pools/diplex.yaml',)),
+    'diplex-open': dataclasses.replace(PEERS[OURS], name='diplex-open', configs=('pools/diplex.yaml',)),
     'nginx': dataclasses.replace(PEERS['nginx'], configs=('pools/nginx.conf',)),
     'nginx-cap': dataclasses.replace(PEERS['nginx'], name='nginx-cap', configs=('pools/nginx.conf',)),
     'haproxy': dataclasses.replace(PEERS['haproxy'], configs=('pools/haproxy.cfg',)),
 }
+CAPPED = ('diplex', 'diplex-fair', 'nginx-cap')
 Rounds = list[dict[str, Seen]]
 
 
@@ -67,7 +69,7 @@ class Pools:
         directory.chmod(0o777)
         with Gunicorn(directory, options.slots, options.gunicorn_cores, work.mss) as gunicorn:
             site = PoolSite(directory, free_port(), gunicorn.address, options.workers, slots=options.slots,
-                            capped=peer.name == 'nginx-cap', fair=peer.name == 'diplex-fair')
+                            capped=peer.name in CAPPED, fair=peer.name == 'diplex-fair')
             peer.prepare(site)
             with Program(peer.command(site), options.proxy_cores, directory / 'output') as proxy:
                 wait_for_answer(proxy, peer, site.port, '/view')
@@ -102,18 +104,19 @@ def table(work: Work, rounds: Rounds) -> list[list[str]]:
 
 
 def verdict(work: Work, rounds: Rounds) -> str:
-    """diplex, in its variant if there is one, beside the best of the others: one of those with the fewest errors."""
-    ours = work.also if work.also in rounds[0] and work.also.startswith(OURS) else OURS
+    """diplex, and its variant if there is one, beside the best of the others: one of those with the fewest errors."""
     others = [peer for peer in rounds[0] if not peer.startswith(OURS)]
-    shows = f'Shows {work.says}.'
-    if ours not in rounds[0] or not others:
-        return f'  {shows}'
     sign = -1 if work.more else 1
-    best = min(others, key=lambda peer: (errors(rounds, peer), sign * middle(rounds, peer, work.figure)))
+    best = min(others, default=None,
+               key=lambda peer: (errors(rounds, peer), sign * middle(rounds, peer, work.figure)))
     title = next(column.title for column in work.columns if column.name == work.figure)
-    ratio = statistics.median(of[ours][work.figure] / (of[best][work.figure] or math.nan) for of in rounds)
-    return (f'  {ours} : {best} = {ratio:.2f} in {title} (ahead is {"above" if work.more else "below"} 1), errors '
-            f'{errors(rounds, ours)} : {errors(rounds, best)}. {shows}')
+    lines = []
+    for ours in rounds[0] if others else ():
+        if ours not in others:
+            ratio = statistics.median(of[ours][work.figure] / (of[best][work.figure] or math.nan) for of in rounds)
+            lines.append(f'  {ours} : {best} = {ratio:.2f} in {title} (ahead is {"above" if work.more else "below"} 1),'
+                         f' errors {errors(rounds, ours)} : {errors(rounds, best)}')
+    return '\n'.join([*lines, f'  shows {work.says}'])
 
 
 def cores() -> str:
@@ -176,7 +179,7 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS if most < 0 else min(most, DESCRIPTORS), most))
     import gunicorn
     report = {'machine': machine(), 'gunicorn': gunicorn.__version__, 'python': sys.version.split()[0],
-              'peers': {peer.name: peer.describe() for peer in options.peers},
+              'peers': {peer.name: peer.describe() for peer in options.peers if peer.name not in VARIANTS},
               'options': {'rounds': options.rounds, 'slots': options.slots, 'workers': options.workers,
                           'scale': dataclasses.asdict(options.scale)}, 'works': {}}
     print(', '.join(f'{key} {value}' for key, value in report['machine'].items()))
