@@ -241,7 +241,7 @@ class Work:
 
     name: str
     part: str  # the letter that chooses it together with its like
-    title: str
+    title: str  # with numbers of the scale
     run: Callable[[Stage], Awaitable[Seen]]
     columns: tuple[Column, ...]
     figure: str  # among those with the fewest errors
@@ -259,29 +259,29 @@ _RESTART_SAYS = 'what the clients notice: failed requests, and the longest that 
 WORKS = {
     work.name: work
     for work in (
-        Work('slow', 'a', '200 clients that upload 64 KiB and read 256 KiB at 2 KB/s, and an honest one', slow,
+        Work('slow', 'a', '{slow_clients} clients that upload 64 KiB and read 256 KiB at 2 KB/s, and an honest one', slow,
              (Column('p50 ms', 'p50_ms', '.1f'), Column('p99 ms', 'p99_ms', '.1f'), _ERRORS,
               Column('slow cut', 'cut', total=True), Column('worker held ms', 'held_ms', '.1f'),
               Column('PSS MiB', 'pss_mib', '.1f')), 'p99_ms',
              'what slow clients cost the others: a worker that one of them holds is a worker less', mss=1460),
-        Work('burst', 'b', '500 requests at once on 4 slots of 50 ms', burst,
+        Work('burst', 'b', '{burst} requests at once on {slots} slots of {view_ms} ms', burst,
              (Column('all answered s', 'took_s', '.2f'), Column('over ideal ms', 'over_ms'), _ERRORS,
               Column('places away, mean', 'mean_away', '.1f'), Column('max', 'max_away')), 'took_s',
              'whether slots are kept busy, and whether who came first is served first', also='nginx-cap'),
-        Work('leavers', 'b', '160 requests at once, and every second client gives up after 0.2 s', leavers,
+        Work('leavers', 'b', '{leavers} requests at once, and every second client gives up after 0.2 s', leavers,
              (Column('the others s', 'took_s', '.2f'), Column('p50 ms', 'p50_ms'), _ERRORS,
               Column('ran for nobody', 'for_nobody')), 'took_s', 'whether views run for clients that have left'),
-        Work('scraper', 'b', 'one client asks for 200 things at once, ten others for one each', scraper,
+        Work('scraper', 'b', 'one client asks for {scraper} things at once, ten others for one each', scraper,
              (Column('others p50 ms', 'p50_ms'), Column('others max ms', 'max_ms'), _ERRORS,
               Column('all s', 'took_s', '.2f')), 'max_ms', 'whether one client can have all the slots for itself',
              also='diplex-fair'),
-        Work('reload', 'c', 'kill -HUP, three times, under 100 requests a second',
+        Work('reload', 'c', 'kill -HUP, {reloads} times, under {rate:.0f} requests a second',
              restarting(_reload, lambda s: s.reload_seconds), _RESTART, 'pause_s', _RESTART_SAYS),
-        Work('restart', 'c', 'stopped, down for 2 s, started, under 100 requests a second',
+        Work('restart', 'c', 'stopped, down for {down:g} s, started, under {rate:.0f} requests a second',
              restarting(_restart, lambda s: s.down_seconds), _RESTART, 'pause_s', _RESTART_SAYS),
-        Work('kill', 'c', 'kill -9 of master and workers, started at once, under 100 requests a second',
+        Work('kill', 'c', 'kill -9 of master and workers, started at once, under {rate:.0f} requests a second',
              restarting(_kill, lambda s: s.kill_seconds), _RESTART, 'pause_s', _RESTART_SAYS),
-        Work('linger', 'd', 'GET of a view of 1 ms, as many as 4 sync workers take', linger,
+        Work('linger', 'd', 'GET of a view of 1 ms, as many as {slots} sync workers take', linger,
              (Column('req/s', 'rate'), Column('p50 ms', 'p50_ms', '.2f'), Column('p99 ms', 'p99_ms', '.2f'),
               Column('worker held us', 'held_us'), Column('closing us', 'close_us'),
               Column('gunicorn CPU us', 'gunicorn_us'), Column('proxy CPU us', 'proxy_us'), _ERRORS), 'rate',

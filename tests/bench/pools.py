@@ -165,7 +165,8 @@ def run(pools: Pools, report: dict) -> None:
             continue
         rounds = [{peer.name: pools.measure(peer, work) for peer in peers} for _ in range(pools.options.rounds)]
         report['works'][work.name] = rounds
-        show(f'{work.name}: {work.title}', table(work, rounds))
+        title = work.title.format(slots=pools.options.slots, **dataclasses.asdict(pools.options.scale))
+        show(f'{work.name}: {title}', table(work, rounds))
         print(verdict(work, rounds), flush=True)
 
 
