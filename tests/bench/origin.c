@@ -8,8 +8,9 @@
  * Any target is answered 200 with 128 bytes, or with N where it contains `/bytes/N`. A target that contains
  * `/events` becomes an endless stream of server-sent events, ten a second, and `/ws` a WebSocket that sends
  * each message of 64 bytes back. With --close each answer ends its connection, as gunicorn's sync workers do;
- * so does a request that says `Connection: close`. It believes its clients: a body is skipped by its
- * Content-Length, and heads are not checked beyond what finding their parts takes.
+ * so does a request that says `Connection: close`. Who asks with `Expect` before a body is told to go on. It
+ * believes its clients: a body is skipped by its Content-Length, and heads are not checked beyond what finding
+ * their parts takes.
  */
 #include "sockets.h"
 
@@ -124,6 +125,9 @@ static void prepare_endless(struct origin *origin, struct client *client, enum s
         LIST_INSERT_HEAD(&origin->listeners, client, listening);
 }
 
+/* The body is wanted, to those who ask first; what gunicorn says when a worker has the request. */
+static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
 static void prepare(struct origin *origin, struct client *client, char *head)
 {
     client->output_from = 0;
@@ -136,6 +140,8 @@ static void prepare(struct origin *origin, struct client *client, char *head)
     const char *length = field(head, "Content-Length");
     client->last = origin->close_each || (connection && strncasecmp(connection, "close", 5) == 0);
     client->skip = length ? strtoull(length, NULL, 10) : 0;
+    if (client->skip && field(head, "Expect")) /* an empty socket always has room for this */
+        (void)!send(client->fd, go_on, sizeof go_on - 1, MSG_NOSIGNAL);
     client->body_length = wanted_bytes(head);
     int count = snprintf(client->head, sizeof client->head,
                          "HTTP/1.1 200 OK\r\nServer: origin\r\nDate: Sun, 22 Nov 2026 12:00:00 GMT\r\n"
