@@ -9,8 +9,8 @@
  * `/events` becomes an endless stream of server-sent events, ten a second, and `/ws` a WebSocket that sends
  * each message of 64 bytes back. With --close each answer ends its connection, as gunicorn's sync workers do;
  * so does a request that says `Connection: close`. Who asks with `Expect` before a body is told to go on. It
- * believes its clients: a body is skipped by its Content-Length, and heads are not checked beyond what finding
- * their parts takes.
+ * believes its clients: a body is skipped by its Content-Length, and heads are not checked beyond what
+ * finding their parts takes.
  */
 #include "sockets.h"
 
