@@ -73,6 +73,12 @@ static void on_event(struct dx_watch *w, unsigned what)
 
 static void on_idle_end(struct dx_deadline *d) { end(DX_CONTAINER(d, struct dx_connection, idle_end)); }
 
+void upstream_server_begin(struct dx_server *s)
+{
+    dx_list_init(&s->idle);
+    dx_list_init(&s->left);
+}
+
 void upstream_server_drop_idle(struct dx_server *s)
 {
     while (!dx_list_empty(&s->idle))

@@ -58,6 +58,7 @@ struct dx_connection {
     struct dx_grave grave;
 };
 
+void upstream_server_begin(struct dx_server *s);   /* without a connection */
 void upstream_server_release(struct dx_server *s); /* frees it when it is gone and has no connection */
 void upstream_server_drop_idle(struct dx_server *s);
 

@@ -43,8 +43,7 @@ static struct dx_roster_server *server_appeared(void *arg, const struct dx_board
     s->of.facts = *facts;
     s->pool = p;
     s->cell = dx_board_cell(p->upstream->board, p->upstream->worker, facts->id);
-    dx_list_init(&s->idle);
-    dx_list_init(&s->left);
+    upstream_server_begin(s);
     s->drained = is_drained(s);
     return &s->of;
 }
