@@ -141,24 +141,23 @@ uint32_t dx_board_server_active(const struct dx_board *b, uint32_t server)
 
 /* --- counters --- */
 
+static const struct {
+    const char *name, *sentence;
+} counters[] = {
+#define COUNTER(id, name, sentence) [DX_COUNTER_##id] = {name, sentence},
+#include "diplex/counters.def"
+};
+
 const char *dx_counter_name(enum dx_counter c)
 {
-    static const char *const names[] = {
-#define COUNTER(id, name, sentence) [DX_COUNTER_##id] = name,
-#include "diplex/counters.def"
-    };
-    DX_ASSERT((size_t)c < DX_COUNT(names));
-    return names[c];
+    DX_ASSERT((size_t)c < DX_COUNT(counters));
+    return counters[c].name;
 }
 
 const char *dx_counter_sentence(enum dx_counter c)
 {
-    static const char *const sentences[] = {
-#define COUNTER(id, name, sentence) [DX_COUNTER_##id] = sentence,
-#include "diplex/counters.def"
-    };
-    DX_ASSERT((size_t)c < DX_COUNT(sentences));
-    return sentences[c];
+    DX_ASSERT((size_t)c < DX_COUNT(counters));
+    return counters[c].sentence;
 }
 
 _Atomic uint64_t *dx_board_counters(struct dx_board *b, unsigned worker)
