@@ -66,6 +66,9 @@ void dx_roster_clear(struct dx_roster *r); /* every server is gone */
 /* The server with that place and generation; NULL: it has left. */
 struct dx_roster_server *dx_roster_find(const struct dx_roster *r, uint32_t id, uint32_t generation);
 
+/* In whichever tier: up, starting, or ejected only for failed connections. */
+bool dx_roster_may_serve(const struct dx_board *b, uint32_t server);
+
 struct dx_roster_ask {
     const struct dx_tried *tried;
     struct dx_wish wish;

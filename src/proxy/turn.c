@@ -110,7 +110,7 @@ static bool wants_events(const struct exchange *x)
 static enum state come_later(struct exchange *x, enum outcome o)
 {
     if (!wants_events(x))
-        return exchange_answer(x, o, NULL);
+        return exchange_answer(x, o, x->reason); /* why the last connection failed, if one did */
     x->reason = outcome_row(o)->word;
     return exchange_end(x, OUTCOME_EVENTS_LATER);
 }

@@ -66,16 +66,11 @@ void gate_server_release(struct gate_server *s)
         free(s);
 }
 
-static bool usable(const struct dx_board *b, uint32_t id)
-{
-    return dx_board_server_state(b, id) != DX_SERVER_DOWN || dx_board_server_why(b, id) == DX_WHY_PASSIVE;
-}
-
 /* True: the server takes requests, as far as is known. */
 static bool look_at_server(struct dx_gate *g, struct gate_server *s)
 {
     const struct dx_board *b = g->queues->board;
-    bool good = usable(b, s->of.facts.id);
+    bool good = dx_roster_may_serve(b, s->of.facts.id);
 
     if (!good)
         s->seen_down = true;
@@ -148,7 +143,7 @@ static bool share_used_up(const struct dx_gate *g, const struct gate_share *s)
     if (s == &g->whole)
         return false;
     for (size_t i = 0; i < g->roster.n; i++)
-        slots += usable(g->queues->board, g->roster.servers[i]->facts.id) ? g->slots : 0;
+        slots += dx_roster_may_serve(g->queues->board, g->roster.servers[i]->facts.id) ? g->slots : 0;
     uint64_t most = slots * s->percent / 100;
     return s->used >= (most > 0 ? most : 1);
 }

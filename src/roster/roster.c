@@ -123,6 +123,11 @@ static enum tier tier_of(const struct dx_board *b, uint32_t id)
     return dx_board_server_why(b, id) == DX_WHY_PASSIVE ? TIER_EJECTED : TIER_COUNT;
 }
 
+bool dx_roster_may_serve(const struct dx_board *b, uint32_t server)
+{
+    return tier_of(b, server) != TIER_COUNT;
+}
+
 /* Marks who may be chosen in this tier; false when nobody may. */
 static bool mark_usable(struct dx_roster *r, const struct dx_tried *tried, enum tier tier, bool backup)
 {

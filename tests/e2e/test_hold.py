@@ -135,7 +135,7 @@ def test_a_hold_ends(diplex):
     answer = site.get('/')
     assert answer.status == 503 and int(answer.get('retry-after')) > 0
     assert 0.5 < time.monotonic() - began < 5
-    site.wait_access(1, outcome='hold_timeout')
+    assert site.wait_access(1, outcome='hold_timeout')[0]['reason'] == 'Connection refused'
 
 
 def test_a_hold_takes_no_more_than_it_may(diplex):
