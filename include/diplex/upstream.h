@@ -38,9 +38,10 @@ uint32_t dx_pool_epoch(const struct dx_pool *p);
 struct dx_server *dx_pool_pick(struct dx_pool *p, const struct dx_tried *tried, const struct dx_wish *wish);
 /* The server that a slot is for; NULL: it has left the pool meanwhile. */
 struct dx_server *dx_pool_server(struct dx_pool *p, const struct dx_slot *slot);
-/* It was asked to say "100 Continue" and said nothing. */
-void dx_server_set_mute(struct dx_server *s);
-bool dx_server_is_mute(const struct dx_server *s);
+/* What it does when it is asked to say "100 Continue": not asked yet, it says it, it never does. */
+enum dx_continue { DX_CONTINUE_UNKNOWN, DX_CONTINUE_SAID, DX_CONTINUE_NEVER };
+void dx_server_set_continue(struct dx_server *s, enum dx_continue known);
+enum dx_continue dx_server_continue(const struct dx_server *s);
 uint32_t dx_server_id(const struct dx_server *s);
 uint64_t dx_server_mark(const struct dx_server *s); /* of a sticky pool's server: see dx_roster_server */
 bool dx_server_has_beside(const struct dx_server *s, uint64_t mark); /* the server with that mark, of the same pool, is up */

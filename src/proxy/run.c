@@ -20,8 +20,6 @@ enum deadline {
     DEADLINE_DRAIN
 };
 
-#define EXPECT_MS 1000 /* for a "continue": no server needs that long, but some never say it */
-
 struct row {
     const char *name, *waits, *deadline_name;
     enum deadline deadline;
@@ -75,7 +73,7 @@ static uint64_t duration_of(const struct exchange *x)
     case DEADLINE_RESPONSE:
     case DEADLINE_TRANSFER:
         if (x->asking)
-            return EXPECT_MS;
+            return expect_ms(x);
         return x->blocked == BLOCKED_CLIENT ? c->timeouts.body : x->pool->timeouts.response;
     case DEADLINE_RELAY:
         return x->blocked == BLOCKED_CLIENT ? c->timeouts.send : x->pool->timeouts.idle;

@@ -30,9 +30,10 @@ enum state exchange_server_broke(struct exchange *x, const char *reason) DX_CHEC
 /* expect.c: while x->asking the head has gone alone, and the body waits for the server's "continue". */
 bool expect_wanted(const struct exchange *x);
 enum pump expect_send(struct exchange *x);
-void expect_continued(struct exchange *x); /* the server says it */
-void expect_answered(struct exchange *x);  /* or answers: what was not sent is not sent any more */
-bool expect_gave_up(struct exchange *x);   /* or is silent: true if that was what x waited for */
+void expect_continued(struct exchange *x);    /* the server says it */
+void expect_answered(struct exchange *x);     /* or answers: what was not sent is not sent any more */
+bool expect_gave_up(struct exchange *x);      /* or is silent: true if that was what x waited for */
+uint64_t expect_ms(const struct exchange *x); /* ... for so long */
 
 /* The two ways out. answer: diplex answers by itself; end: nothing more is said. Both return the state to go
  * to. */

@@ -40,8 +40,8 @@ struct dx_server {
     struct dx_link left;     /* of connections whose answer nobody waits for */
     unsigned idle_n, open_n; /* open: all connections, idle ones too */
     bool drained;            /* its connections are not kept */
-    bool mute;               /* says no "100 Continue" */
     bool gone;               /* no longer on the board: freed with its last connection */
+    enum dx_continue says_continue;
 };
 
 struct dx_connection {

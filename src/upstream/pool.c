@@ -158,8 +158,8 @@ struct dx_server *dx_pool_server(struct dx_pool *p, const struct dx_slot *slot)
     return s != NULL ? DX_CONTAINER(s, struct dx_server, of) : NULL;
 }
 
-void dx_server_set_mute(struct dx_server *s) { s->mute = true; }
-bool dx_server_is_mute(const struct dx_server *s) { return s->mute; }
+void dx_server_set_continue(struct dx_server *s, enum dx_continue known) { s->says_continue = known; }
+enum dx_continue dx_server_continue(const struct dx_server *s) { return s->says_continue; }
 uint32_t dx_server_id(const struct dx_server *s) { return s->of.facts.id; }
 uint64_t dx_server_mark(const struct dx_server *s) { return s->of.mark; }
 bool dx_server_has_beside(const struct dx_server *s, uint64_t mark)

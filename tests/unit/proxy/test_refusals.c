@@ -345,6 +345,63 @@ START_TEST(a_server_that_says_no_continue_is_asked_once)
 }
 END_TEST
 
+/* One that has said it once and is silent now is busy or about to end: the body is not sent into its backlog.
+ */
+START_TEST(a_server_that_has_said_continue_is_waited_for)
+{
+    world_make("wsgi", 1, "    retry: 3\n", "");
+    struct peer *c = client_new();
+    say(c, POST_X);
+    struct peer *s = server_accept(0);
+    (void)hears_head(s, "POST /app/x HTTP/1.1");
+    say(s, "HTTP/1.1 100 Continue\r\n\r\n");
+    hears(s, "abc");
+    say(s, OK_HELLO);
+    (void)hears_head(c, "HTTP/1.1 200 OK");
+    hears(c, "hello");
+    say(c, POST_X);
+    HAS(hears_head(s, "POST /app/x HTTP/1.1"), "Expect: 100-continue");
+    pass_ms(1200); /* longer than one is waited for of whom nothing is known */
+    hears_nothing(s);
+    peer_close(s);
+    s = server_accept(0);
+    HAS(hears_head(s, "POST /app/x HTTP/1.1"), "Expect: 100-continue");
+    say(s, "HTTP/1.1 100 Continue\r\n\r\n");
+    hears(s, "abc");
+    say(s, OK_HELLO);
+    (void)hears_head(c, "HTTP/1.1 200 OK");
+    hears(c, "hello");
+    world_end("ok ok");
+}
+END_TEST
+
+/* It was replaced by one that never says it: past the pool's own time the body goes, and soon without asking.
+ */
+START_TEST(a_server_that_says_continue_no_more)
+{
+    world_make("wsgi", 1, "    timeouts: {response: 300ms}\n    retry: 3\n", "");
+    struct peer *c = client_new();
+    say(c, POST_X);
+    struct peer *s = server_accept(0);
+    (void)hears_head(s, "POST /app/x HTTP/1.1");
+    say(s, "HTTP/1.1 100 Continue\r\n\r\n");
+    hears(s, "abc");
+    say(s, OK_HELLO);
+    (void)hears_head(c, "HTTP/1.1 200 OK");
+    hears(c, "hello");
+    for (unsigned i = 0; i < 2; i++) {
+        say(c, POST_X);
+        const char *head = hears_head(s, "POST /app/x HTTP/1.1");
+        ck_assert_int_eq(strstr(head, "Expect") != NULL, i == 0);
+        hears(s, "abc");
+        say(s, OK_HELLO);
+        (void)hears_head(c, "HTTP/1.1 200 OK");
+        hears(c, "hello");
+    }
+    world_end("ok ok ok");
+}
+END_TEST
+
 /* The client says itself that the request may come twice. */
 START_TEST(an_idempotency_key_lets_a_post_be_tried_again)
 {
@@ -418,6 +475,8 @@ int main(void)
         a_post_asks_first,
         a_post_that_is_answered_before_its_body,
         a_server_that_says_no_continue_is_asked_once,
+        a_server_that_has_said_continue_is_waited_for,
+        a_server_that_says_continue_no_more,
         an_idempotency_key_lets_a_post_be_tried_again,
         answers_that_break_the_rules,
         a_head_that_is_cut,
