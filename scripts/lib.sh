@@ -23,8 +23,9 @@ DX_TOOL_PACKAGES=(nghttp2-client strace valgrind wrk) # that tests of the real p
 DX_BROWSER_PACKAGE=chromium-headless-shell # 100 MB, for one test file: .ci/run installs it, others may
 DX_PYTHON_PACKAGES=(python3 python3-venv)
 
-# What the preset fuzz needs: the compiler's run-time library is a package of its own on Debian, named by version.
-dx_need_fuzzer() {
+# What the presets fuzz and coverage need: the compiler's run-time library is a package of its own on Debian, named by
+# version.
+dx_need_clang_runtime() {
     dx_need clang llvm
     dx_need "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
 }

@@ -3,6 +3,7 @@
  * The runner of exchanges: birth, the walk from state to state, deadlines, death. What the states do is in
  * exchange.c.
  */
+#include "proxy/edges.h"
 #include "proxy/front.h"
 #include "proxy/steps.h"
 
@@ -45,9 +46,10 @@ const struct outcome_row *outcome_row(enum outcome o)
     return &outcomes[o];
 }
 
-static void enter(struct exchange *x, enum state next)
+static void enter(struct exchange *x, enum state next, enum mover by)
 {
     DX_ASSERT(next < STATE_COUNT && (rows[x->state].next & (1u << next)) != 0);
+    edges_count(x, next, by);
     x->state = next;
     x->armed_for = STATE_COUNT; /* a wait in it is a new one, even where it was before */
 }
@@ -159,7 +161,7 @@ static void on_deadline(struct dx_deadline *d)
         return;
     }
     if (!expect_gave_up(x))
-        enter(x, after_deadline(x));
+        enter(x, after_deadline(x), MOVED_BY_DEADLINE);
     x->front->ops->wake(x->front);
 }
 
@@ -168,7 +170,7 @@ static void on_silence(struct dx_deadline *d)
 {
     struct exchange *x = DX_CONTAINER(d, struct exchange, silence);
     DX_MAGIC_OK(x, EXCHANGE_MAGIC);
-    enter(x, absorb_cut(x, OUTCOME_ANSWER_TIMEOUT, NULL));
+    enter(x, absorb_cut(x, OUTCOME_ANSWER_TIMEOUT, NULL), MOVED_BY_DEADLINE);
     x->front->ops->wake(x->front);
 }
 
@@ -193,7 +195,7 @@ void exchange_run(struct exchange *x)
         enum state next = exchange_steps[x->state](x);
         if (next == STATE_WAIT)
             break;
-        enter(x, next);
+        enter(x, next, MOVED_BY_STEP);
     }
     if (x->state != STATE_FINISH)
         arm(x);
@@ -305,8 +307,8 @@ void exchange_cut(struct exchange *x, enum outcome why)
     if (x->state != STATE_DRAIN)
         x->outcome = why;
     exchange_account(x);
-    x->state =
-        STATE_FINISH; /* from anywhere: the one move that is not in the table, made when the worker ends */
+    edges_count(x, STATE_FINISH, MOVED_BY_CUT);
+    x->state = STATE_FINISH; /* from anywhere: the one move that is not in the table, when the worker ends */
 }
 
 /* --- what steps share --- */

@@ -17,14 +17,14 @@ import os
 import pathlib
 import platform
 import re
-import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 
+import valgrind
 from bench import PATIENCE, Trouble, build, cores, wait_until
-from peers import BUILD, HERE, OURS, PEERS
+from peers import BUILD, OURS, PEERS
 from processes import Program, free_port
 from works import BROWSER
 
@@ -45,11 +45,10 @@ pools:
   async: {{kind: asgi, servers: "{server}", keepalive: {{idle: 30s}}}}
 routes: {{/async/: async, /: sync}}
 """
-TOOLS = ('valgrind', 'callgrind_annotate', 'cc', 'strip', 'taskset')
 
 
 def missing() -> list[str]:
-    return [tool for tool in TOOLS if not shutil.which(tool)]
+    return valgrind.missing('callgrind_annotate', 'taskset')
 
 
 class Counter:
@@ -60,12 +59,10 @@ class Counter:
         build()
         self.directory = directory
         self.runs = 0
-        self.preload = directory / 'callgrind.so'
-        _do('cc', '-std=gnu11', '-O1', '-fPIC', '-shared', '-Wall', '-Wextra', '-o', str(self.preload),
-            str(HERE / 'callgrind.c'))
+        self.preload = valgrind.preload(directory)
         # Without the notes for debuggers, which an older valgrind cannot read from every compiler. Names stay.
         self.program = directory / 'diplex'
-        _do('strip', '--strip-debug', '-o', str(self.program), str(program))
+        valgrind.do('strip', '--strip-debug', '-o', self.program, program)
         self.program.chmod(0o755)
         _, self.cores = cores()
         self.server = f'127.0.0.1:{free_port()}'
@@ -79,8 +76,8 @@ class Counter:
         out, log = (self.directory / f'{self.runs}.{kind}' for kind in ('out', 'valgrind'))
         out.touch()
         out.chmod(0o666)
-        environment = {'CALLGRIND': shutil.which('valgrind'), 'CALLGRIND_PROGRAM': self.program, 'CALLGRIND_OUT': out,
-                       'CALLGRIND_LOG': log, 'LD_PRELOAD': self.preload}
+        environment = valgrind.environment(self.preload, self.program, '--tool=callgrind',
+                                           f'--callgrind-out-file={out}', f'--log-file={log}')
         command = ['env', *(f'{name}={value}' for name, value in environment.items()), str(self.program), 'run', '-c',
                    str(config)]
         with Program(command, self.cores, self.directory / f'{self.runs}.log') as diplex:
@@ -111,12 +108,6 @@ def compiler(program: pathlib.Path) -> str:
         if found := re.search(words, text):
             return f'{name} {found.group(1).decode()}'
     return 'an unknown compiler'
-
-
-def _do(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    if done.returncode:
-        raise Trouble(f'{command[0]} failed:\n{done.stdout}{done.stderr}')
 
 
 def _ask(port: int, requests: dict[str, int]) -> None:

@@ -7,16 +7,20 @@ ended by its own process id. What diplex writes is kept in files: its access log
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import json
 import os
 import pathlib
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 import httpx
@@ -44,6 +48,28 @@ SANITIZER_OPTIONS = {
 def sanitized() -> bool:
     """Whether the program under test is a sanitizer build, whose use of memory and time says nothing."""
     return b'__asan_init' in DIPLEX.read_bytes() or b'__tsan_init' in DIPLEX.read_bytes()
+
+
+# With DIPLEX_VALGRIND=1 both processes run under memcheck, and what it finds fails the test.
+VALGRIND = os.environ.get('DIPLEX_VALGRIND') == '1'
+VALGRIND_IS_CONTENT = re.compile(r'^==\d+== ERROR SUMMARY: 0 errors', re.M)
+MEMCHECK = (
+    '--tool=memcheck', '--leak-check=full', '--show-leak-kinds=definite,indirect',
+    '--errors-for-leak-kinds=definite,indirect', '--error-exitcode=99', '--num-callers=24',
+)  # fmt: skip
+
+
+@functools.cache
+def valgrind_preload() -> tuple:
+    """The module that knows how, and the library that puts valgrind in front of the data process."""
+    sys.path.insert(0, str(ROOT / 'tests' / 'bench'))
+    import valgrind
+
+    assert not valgrind.missing(), f'not installed: {valgrind.missing()} (Debian: valgrind)'
+    directory = pathlib.Path(tempfile.mkdtemp(prefix='diplex-valgrind-'))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    directory.chmod(0o755)
+    return valgrind, valgrind.preload(directory)
 
 
 _ports = iter(random.Random(os.getpid()).sample(range(20000, 32000), 4000))
@@ -230,7 +256,13 @@ class Diplex(Program):
         self.unclean_exit_is_expected = False
         self.deaths_are_expected = False
         environment = {**SANITIZER_OPTIONS, **(environment or {})}
-        super().__init__(directory, [DIPLEX, 'run', '-c', self.config_path, *arguments], environment)
+        command = [DIPLEX, 'run', '-c', self.config_path, *arguments]
+        if VALGRIND:
+            valgrind, library = valgrind_preload()
+            options = [*MEMCHECK, f'--log-file={directory}/%p.valgrind']
+            environment |= valgrind.environment(library, DIPLEX, *options)
+            command = ['valgrind', *options, '--', *command]
+        super().__init__(directory, command, environment)
         self.write_config(config)
 
     @property
@@ -269,6 +301,16 @@ class Diplex(Program):
         if not found and not self.deaths_are_expected:
             found = DEATH_OF_DATA.search(self.stderr)
         assert not found, f'diplex reported {found.group(0).strip()!r}:\n{self.stderr}'
+        if VALGRIND:
+            self.look_at_valgrind()
+
+    def look_at_valgrind(self) -> None:
+        logs = [path.read_text(errors='replace') for path in sorted(self.directory.glob('*.valgrind'))]
+        killed = self.deaths_are_expected or self.unclean_exit_is_expected
+        assert len(logs) >= 2 or ' ready ' not in self.stderr, 'control and data, each under valgrind'
+        for log in logs:
+            content = VALGRIND_IS_CONTENT.search(log) or (killed and 'ERROR SUMMARY' not in log)
+            assert content and 'Invalid ' not in log, f'valgrind found something:\n{log}'
 
     def reload(self, config: str | dict | None = None) -> None:
         """Send SIGHUP, after writing a new configuration when there is one."""
