@@ -25,6 +25,7 @@ struct dx_admin_facts {
     pid_t control_pid, data_pid; /* data_pid -1: none runs */
     uint64_t uptime_ms, generation;
     unsigned workers, reloads;
+    const char *sandbox;       /* what data has given up, as it says; NULL: it has not said yet */
     const char *const *listen; /* the addresses in force */
     size_t listen_n;
     const struct dx_config *config;

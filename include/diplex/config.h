@@ -15,6 +15,8 @@ enum dx_kind { DX_KIND_WSGI, DX_KIND_ASGI };
 enum dx_client_ip { DX_CLIENT_IP_FORWARDED, DX_CLIENT_IP_PROXY_PROTOCOL };
 enum dx_access_format { DX_ACCESS_JSON, DX_ACCESS_COMMON, DX_ACCESS_OFF };
 
+enum dx_sandbox_mode { DX_SANDBOX_ON, DX_SANDBOX_OFF, DX_SANDBOX_REQUIRE };
+
 enum dx_fair { DX_FAIR_NONE, DX_FAIR_CLIENT_IP };
 
 /* All durations in milliseconds; 0 means none where the manual says so. */
@@ -83,6 +85,8 @@ struct dx_config {
     unsigned listen_n;
     unsigned workers;           /* `auto` is resolved by the caller: 0 here */
     const char *user;           /* to drop to when started as root */
+    enum dx_sandbox_mode sandbox;
+    bool core_dumps;
     const char *admin;          /* path of the admin socket; NULL: off */
     uint64_t shutdown_timeout, resolve; /* resolve: names are looked up again at this interval */
     struct dx_cidr *trusted;

@@ -24,7 +24,10 @@ enum dx_letter_type {
     DX_LETTER_DRAINS, /* servers have been drained, or are not any more: idle connections to those that are go */
     DX_LETTER_STOP,   /* number: milliseconds to finish running requests in */
     /* data -> control */
-    DX_LETTER_READY,   /* number: the generation now in force in every worker */
+    DX_LETTER_SANDBOX,   /* text: what data has given up, for people. Once, before the first READY */
+    DX_LETTER_FORBIDDEN, /* number: the system call that its filter ends it for. Its last words */
+    DX_LETTER_READY,   /* number: the generation now in force in every worker; text: the settings of it that need a new
+                          start of data, if any */
     DX_LETTER_REFUSED, /* number: generation; text: why */
     DX_LETTER_STOPPED, /* number: requests cut off at the time limit. Data exits after it */
 };

@@ -25,6 +25,8 @@ void dx_snapshot_unref(struct dx_snapshot **s); /* whoever lets go last frees */
 void dx_snapshot_keep(struct dx_snapshot *s, int bell);
 bool dx_snapshot_kept_alone(const struct dx_snapshot *s); /* nobody has a reference but its keeper */
 const struct dx_config *dx_snapshot_config(const struct dx_snapshot *s);
+/* In place of its buffer.path, before anybody else has it. The folder is borrowed for as long as there are snapshots. */
+void dx_snapshot_spool_in(struct dx_snapshot *s, const char *folder);
 
 /* --- hints: when each was said last about each pool, by any worker of this process --- */
 

@@ -58,6 +58,8 @@ static void add_process(const struct dx_admin_facts *f, struct dx_text *out)
     add_number(out, "generation", f->generation);
     dx_text_adds(out, ",");
     add_number(out, "reloads", f->reloads);
+    dx_text_adds(out, ",\n ");
+    add_string(out, "sandbox", f->sandbox);
     dx_text_adds(out, ",\n \"listen\":[");
     for (size_t i = 0; i < f->listen_n; i++) {
         dx_text_adds(out, i ? "," : "");

@@ -143,4 +143,10 @@ void dx_snapshot_close_gates(const struct dx_snapshot *s, struct dx_queues *q)
             dx_queues_forget(q, i);
 }
 
+void dx_snapshot_spool_in(struct dx_snapshot *s, const char *folder)
+{
+    DX_MAGIC_OK(s, SNAPSHOT_MAGIC);
+    s->config->buffer.path = folder;
+}
+
 const struct dx_config *dx_snapshot_config(const struct dx_snapshot *s) { return s->config; }

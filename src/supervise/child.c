@@ -69,6 +69,7 @@ void child_start(struct control *c)
     if (c->stopping)
         return;
     c->data_ready = false;
+    c->forbidden = -1;
     c->data_started_us = dx_clock_us();
     if (!spawn(c, &err)) {
         dx_log(DX_LOG_ERROR, "data_start_failed", DX_KS("error", err.text));
@@ -112,7 +113,11 @@ static void log_end(const struct control *c, pid_t pid, int status, uint64_t liv
 {
     char buf[SIGNAL_TEXT_BYTES];
     enum dx_log_level level = c->stopping ? DX_LOG_INFO : DX_LOG_ERROR;
-    if (WIFSIGNALED(status))
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+        dx_log(level, "data_exited", DX_KI("pid", pid), DX_KS("signal", "SIGSYS"),
+               DX_KS("why", "its seccomp filter forbids this system call"), DX_KI("call", c->forbidden),
+               DX_KI("lived_ms", lived_ms));
+    else if (WIFSIGNALED(status))
         dx_log(level, "data_exited", DX_KI("pid", pid),
                DX_KS("signal", signal_text(WTERMSIG(status), buf, sizeof buf)), DX_KI("lived_ms", lived_ms));
     else

@@ -47,8 +47,9 @@ static void log_ready(const struct control *c)
     dx_text_fini(&listen);
 }
 
-void control_on_ready(struct control *c, uint64_t generation)
+void control_on_ready(struct control *c, uint64_t generation, const char *unapplied)
 {
+    c->folder_waits = strcmp(unapplied, "buffer.path") == 0;
     if (c->next && generation == c->next->generation) {
         reload_on_ready(c);
         return;
@@ -94,6 +95,12 @@ void control_on_data_ended(struct control *c, bool clean)
     if (c->next)
         reload_fail(c, "the data process ended while it took the new configuration");
     reload_run_queued(c);
+}
+
+void control_on_sandbox(struct control *c, const char *text)
+{
+    snprintf(c->sandbox_text, sizeof c->sandbox_text, "%s", text);
+    dx_log(DX_LOG_INFO, "sandbox", DX_KI("pid", c->data), DX_KS("in_force", c->sandbox_text));
 }
 
 static void on_news(struct dx_watch *w, unsigned what)
@@ -180,6 +187,8 @@ static bool settle(struct control *c, struct dx_err *err)
 {
     const struct dx_config *config = c->now->config;
     c->workers = control_workers(config);
+    c->sandbox = config->sandbox;
+    c->core_dumps = config->core_dumps;
     c->user = dup_or_null(config->user);
     c->admin_path = dup_or_null(config->admin);
     if ((config->user && !c->user) || (config->admin && !c->admin_path))
@@ -207,12 +216,18 @@ static bool start_machines(struct control *c, struct dx_err *err)
     return start_signals(c, err);
 }
 
+static bool guard(const struct control *c, struct dx_err *err)
+{
+    const struct dx_sandbox_wish wish = {.mode = c->sandbox, .core_dumps = c->core_dumps};
+    return dx_sandbox_guard(&wish, err);
+}
+
 static bool start(struct control *c, struct dx_err *err)
 {
     dx_log_set_level(c->now->config->log_level);
     uint64_t descriptors = dx_fd_raise_limit();
     dx_log(DX_LOG_DEBUG, "starting", DX_KI("descriptors", descriptors));
-    return settle(c, err) && start_machines(c, err) && door_open(c, err) &&
+    return settle(c, err) && guard(c, err) && start_machines(c, err) && door_open(c, err) &&
            listeners_open(c->now, NULL, c->workers, err) && pools_watch(c, c->now, err);
 }
 

@@ -17,6 +17,7 @@
 #include "diplex/ipc.h"
 #include "diplex/loop.h"
 #include "diplex/resolve.h"
+#include "diplex/sandbox.h"
 #include "diplex/supervise.h"
 
 #define CONTROL_MAGIC 0x43545243u
@@ -93,6 +94,8 @@ struct control {
     uint64_t started_us;
     unsigned workers;
     char *user, *admin_path; /* as started: what a reload cannot change */
+    enum dx_sandbox_mode sandbox;
+    bool core_dumps;
 
     struct dx_loop *loop;
     struct dx_board *board;
@@ -114,6 +117,10 @@ struct control {
     pid_t data;      /* -1: none runs */
     bool data_ready; /* it serves the plan in force */
     bool ever_ready;
+    bool folder_waits; /* data spools in another folder than the plan in force says: that one is out of its
+                          reach */
+    char sandbox_text[DX_SANDBOX_TEXT]; /* what data says it has given up */
+    int forbidden;                      /* the system call that data ended itself for; -1: none */
     uint64_t data_started_us;
     unsigned quick_deaths; /* in a row */
     unsigned early_deaths; /* before the first READY */
@@ -128,8 +135,9 @@ struct control {
 void control_end(struct control *c, int exit_code);       /* leaves the loop */
 unsigned control_workers(const struct dx_config *config); /* `auto` made a number */
 /* Letters from data and its end, as they mean something. */
-void control_on_ready(struct control *c, uint64_t generation);
+void control_on_ready(struct control *c, uint64_t generation, const char *unapplied);
 void control_on_refused(struct control *c, uint64_t generation, const char *why);
+void control_on_sandbox(struct control *c, const char *text);
 void control_on_data_ended(struct control *c, bool clean); /* clean: it left with code 0 */
 
 /* ---- child.c ---- */

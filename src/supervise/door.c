@@ -81,6 +81,7 @@ static void tell(void *arg, struct dx_admin_facts *out)
         .generation = c->now->generation,
         .workers = c->workers,
         .reloads = c->reloads,
+        .sandbox = c->sandbox_text[0] ? c->sandbox_text : NULL,
         .listen = listen,
         .listen_n = n,
         .config = c->now->config,

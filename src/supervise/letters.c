@@ -82,8 +82,14 @@ void letters_receive(struct control *c)
     while (c->letters.end >= 0 && (got = dx_ipc_receive(c->letters.end, &letter)) == DX_IPC_LETTER) {
         dx_fd_close(&letter.fd); /* data sends none */
         switch (letter.type) {
+        case DX_LETTER_SANDBOX:
+            control_on_sandbox(c, letter.text);
+            break;
+        case DX_LETTER_FORBIDDEN:
+            c->forbidden = (int)letter.number;
+            break;
         case DX_LETTER_READY:
-            control_on_ready(c, letter.number);
+            control_on_ready(c, letter.number, letter.text);
             break;
         case DX_LETTER_REFUSED:
             control_on_refused(c, letter.number, letter.text);

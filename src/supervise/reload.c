@@ -57,6 +57,12 @@ static void find_unapplied(const struct control *c, struct dx_text *keys)
         dx_text_adds(keys, " user");
     if (!same_text(config->admin, c->admin_path))
         dx_text_adds(keys, " admin");
+    if (config->sandbox != c->sandbox)
+        dx_text_adds(keys, " sandbox");
+    if (config->core_dumps != c->core_dumps)
+        dx_text_adds(keys, " core_dumps");
+    if (c->folder_waits)
+        dx_text_adds(keys, " buffer.path");
 }
 
 static void commit(struct control *c)

@@ -40,6 +40,7 @@ struct data {
     struct sockets sockets[SOCKETS_MAX];
     struct worker *workers[DX_BOARD_WORKERS];
     unsigned workers_n;
+    struct confines confines;
     struct archive archive;
     struct dx_snapshot *snapshot; /* in force; the archive holds it */
     uint64_t generation;          /* of the orders given last */
@@ -121,11 +122,15 @@ static void close_unused_sockets(struct data *d)
 
 static bool start_workers(struct data *d, const struct dx_config *c, struct dx_err *err)
 {
-    if (!dx_process_drop_to(c->user, err))
-        return false;
-    if (!dx_process_no_new_privileges())
-        return dx_err_sys(err, "cannot give up new privileges");
     (void)dx_fd_raise_limit();
+    if (!confines_enter(&d->confines, c, d->letters, err))
+        return false;
+    answer(d, DX_LETTER_SANDBOX, 0, d->confines.sandbox.text);
+    if (events == NULL) /* the first thread: all that come inherit what is given up */
+        events = dx_journal_new(STDERR_FILENO, BATCH_BYTES, EVENTS_FLUSH_MS);
+    if (events == NULL)
+        return dx_err_sys(err, "cannot start the log");
+    dx_log_set_sink(to_events);
     d->workers_n = dx_board_workers(d->board);
     d->access = dx_journal_new(STDOUT_FILENO, BATCH_BYTES, ACCESS_FLUSH_MS);
     if (d->access == NULL)
@@ -211,6 +216,7 @@ static bool use_config(struct data *d, const struct dx_letter *l, struct dx_err 
     }
     dx_log_set_level(dx_snapshot_config(s)->log_level);
     d->generation = l->number;
+    confines_follow(&d->confines, s);
     if ((d->workers_n == 0 && !start_workers(d, dx_snapshot_config(s), err)) || !give_orders(d, s, err)) {
         archive_clear(&d->archive, d->snapshot);
         return false;
@@ -324,7 +330,7 @@ static void on_report(struct dx_watch *w, unsigned what)
     if (!failed) {
         dx_snapshot_close_gates(d->snapshot, d->queues);
         settle(d);
-        answer(d, DX_LETTER_READY, d->generation, "");
+        answer(d, DX_LETTER_READY, d->generation, confines_unapplied(&d->confines));
         return;
     }
     /* Some workers may serve the new configuration and others the old one: control starts data again, and all
@@ -365,6 +371,8 @@ static void on_letter(struct data *d, struct dx_letter *l)
     case DX_LETTER_STOP:
         on_stop(d, l->number);
         break;
+    case DX_LETTER_SANDBOX:
+    case DX_LETTER_FORBIDDEN:
     case DX_LETTER_READY:
     case DX_LETTER_REFUSED:
     case DX_LETTER_STOPPED:
@@ -422,6 +430,7 @@ static void fini(struct data *d)
     dx_queues_free(&d->queues);
     dx_board_free(&d->board);
     dx_loop_free(&d->loop);
+    confines_fini(&d->confines);
     dx_fd_close(&d->news);
     dx_fd_close(&d->report);
     dx_fd_close(&d->letters);
@@ -443,14 +452,12 @@ int dx_data_run(int letters_fd)
     d->letters_watch.on_event = on_letters;
     d->report_watch.on_event = on_report;
     d->loop = dx_loop_new();
-    events = dx_journal_new(STDERR_FILENO, BATCH_BYTES, EVENTS_FLUSH_MS);
-    if (d->loop == NULL || d->report < 0 || events == NULL || !dx_fd_set_cloexec(letters_fd, true) ||
+    if (d->loop == NULL || d->report < 0 || !dx_fd_set_cloexec(letters_fd, true) ||
         !dx_watch_start_level(d->loop, &d->letters_watch, letters_fd) ||
         !dx_watch_start_level(d->loop, &d->report_watch, d->report)) {
         dx_log(DX_LOG_ERROR, "data_start_failed", DX_KS("reason", dx_err_text(errno)));
         return 1;
     }
-    dx_log_set_sink(to_events);
     dx_loop_run(d->loop);
     int code = d->exit_code;
     fini(d);

@@ -8,6 +8,7 @@
 
 #include "diplex/net.h"
 #include "diplex/proxy.h"
+#include "diplex/sandbox.h"
 
 #define WORKER_MAGIC  0x574f524bu
 #define LISTENERS_MAX 64                  /* addresses a worker listens on */
@@ -77,6 +78,21 @@ void worker_order(struct worker *w, const struct orders *o); /* takes the refere
 void worker_look_at_drains(struct worker *w);
 void worker_time_anew(struct worker *w); /* the longest turn on the board is to be the longest from now on */
 void worker_free(struct worker **w);     /* joins */
+
+/* What the process has locked itself into, in confines.c, and how later configurations fit in there. */
+struct confines {
+    bool entered;
+    struct dx_sandbox sandbox;
+    char *folder;      /* where spools are made */
+    bool folder_waits; /* the configuration in force names another one, which is out of reach */
+};
+/* Once, before the first thread. `letters` is borrowed for good: the last words go there. */
+bool confines_enter(struct confines *c, const struct dx_config *config, int letters,
+                    struct dx_err *err) DX_CHECKED;
+/* Before anybody else has the snapshot. */
+void confines_follow(struct confines *c, struct dx_snapshot *s);
+const char *confines_unapplied(const struct confines *c); /* names of settings, or nothing */
+void confines_fini(struct confines *c);
 
 /* The snapshots that a worker may still use, in archive.c. The main thread alone frees them: workers have
  * clients waiting, and a configuration may be large. */

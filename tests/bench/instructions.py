@@ -38,6 +38,7 @@ KINDS = {  # what is asked, and with which fields beside Host
 CONFIG = """\
 listen: 127.0.0.1:{port}
 admin: off
+sandbox: off
 log: off
 workers: 1
 pools:

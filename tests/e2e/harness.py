@@ -276,7 +276,12 @@ class Diplex(Program):
     def write_config(self, config: str | dict) -> None:
         """A mapping is written as JSON, which is YAML too, and listens on this program's own port unless it says so."""
         if isinstance(config, dict):
-            config = json.dumps({'listen': self.listen, 'admin': 'off', **config}, indent=2)
+            standard = {'listen': self.listen, 'admin': 'off'}
+            if VALGRIND:
+                standard['sandbox'] = 'off'  # valgrind itself makes other system calls, in the same process
+            if os.geteuid() != 0:
+                standard['core_dumps'] = 'yes'  # or an ordinary user cannot look into /proc/PID/fd
+            config = json.dumps({**standard, **config}, indent=2)
         self.config_path.write_text(config.replace('@LISTEN@', self.listen))
 
     def start(self) -> Diplex:
