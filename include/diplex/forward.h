@@ -51,7 +51,7 @@ struct dx_forward_response {
  * the client speaks (RFC 9110 6.2). */
 bool dx_forward_write_response(const struct dx_response *r, const struct dx_forward_response *c, struct dx_out *o) DX_CHECKED;
 
-/* The trailer section for the other side, without fields marked drop, final empty line included. */
+/* The trailer section for the client, without fields marked drop, final empty line included. Those of requests end here. */
 bool dx_forward_write_trailers(const struct dx_fields *f, struct dx_out *o) DX_CHECKED;
 
 #endif

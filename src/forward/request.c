@@ -6,8 +6,6 @@
  */
 #include "forward/parts.h"
 
-#include "diplex/http1.h"
-
 #define REQUEST_DROPS (DX_RULE_HOP | DX_RULE_CLAIM | DX_RULE_STRIP_REQ)
 
 /*
@@ -30,8 +28,6 @@ static bool keep(const struct dx_field *f, const struct dx_forward_request *c)
         return false;
     if (f->id == DX_FIELD_OTHER)
         return keep_unknown(f->name, c->peer_trusted);
-    if (f->id == DX_FIELD_TRAILER)
-        return c->framing == DX_FRAMING_CHUNKED; /* no other framing has trailers to announce */
     return f->id != DX_FIELD_HOST && f->id != DX_FIELD_CONTENT_LENGTH && f->id != DX_FIELD_VIA;
 }
 
@@ -139,20 +135,6 @@ bool dx_forward_write_request(const struct dx_request *r, const struct dx_forwar
     write_client(r, c, o);
     write_framing(r, c, o);
     write_connection(r, c, o);
-    DX_OUT_LIT(o, "\r\n");
-    return !o->overflow;
-}
-
-bool dx_forward_write_trailers(const struct dx_fields *fields, struct dx_out *o)
-{
-    const unsigned never = REQUEST_DROPS | DX_RULE_STRIP_RES | DX_RULE_NO_TRAILER;
-
-    for (unsigned i = 0; i < fields->n; i++) {
-        const struct dx_field *f = &fields->at[i];
-        bool known_bad = (forward_rules[f->id] & never) != 0;
-        if (!f->drop && !known_bad && !memchr(f->name.p, '_', f->name.n) && !forward_is_accel(f->name))
-            dx_http1_write_field(o, f->name, f->value);
-    }
     DX_OUT_LIT(o, "\r\n");
     return !o->overflow;
 }

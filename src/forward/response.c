@@ -6,6 +6,8 @@
  */
 #include "forward/parts.h"
 
+#include "diplex/http1.h"
+
 #define RESPONSE_DROPS (DX_RULE_HOP | DX_RULE_STRIP_RES)
 #define NO_CONTENT     204
 #define SWITCHING      101
@@ -114,6 +116,20 @@ bool dx_forward_write_response(const struct dx_response *r, const struct dx_forw
         write_connection(c, o);
     } else if (r->status == SWITCHING && c->upgrade) {
         write_upgrade(&r->fields, o);
+    }
+    DX_OUT_LIT(o, "\r\n");
+    return !o->overflow;
+}
+
+bool dx_forward_write_trailers(const struct dx_fields *fields, struct dx_out *o)
+{
+    const unsigned never = RESPONSE_DROPS | DX_RULE_CLAIM | DX_RULE_STRIP_REQ | DX_RULE_NO_TRAILER;
+
+    for (unsigned i = 0; i < fields->n; i++) {
+        const struct dx_field *f = &fields->at[i];
+        bool known_bad = (forward_rules[f->id] & never) != 0;
+        if (!f->drop && !known_bad && !memchr(f->name.p, '_', f->name.n) && !forward_is_accel(f->name))
+            dx_http1_write_field(o, f->name, f->value);
     }
     DX_OUT_LIT(o, "\r\n");
     return !o->overflow;

@@ -49,12 +49,19 @@ static struct dx_slice shorten(struct dx_slice s, size_t max)
     return dx_slice_of(s.p, s.n < max ? s.n : max);
 }
 
-static struct dx_slice target_path(const struct exchange *x)
+/* The path and the query that were forwarded; joined in buf where they do not stand together (http://a?b). */
+static struct dx_slice target_path(const struct exchange *x, char buf[static PATH_MAX_LOGGED])
 {
     const struct dx_request *r = &x->request;
-    if (r->path.n > 0 && r->query.n > 0 && r->query.p == r->path.p + r->path.n)
+    struct dx_out joined = dx_out_of(buf, PATH_MAX_LOGGED);
+
+    if (r->path.n == 0 || r->query.n == 0)
+        return shorten(r->path.n > 0 ? r->path : r->target, PATH_MAX_LOGGED);
+    if (r->query.p == r->path.p + r->path.n)
         return shorten(dx_slice_of(r->path.p, r->path.n + r->query.n), PATH_MAX_LOGGED);
-    return shorten(r->path.n > 0 ? r->path : r->target, PATH_MAX_LOGGED);
+    dx_out_add(&joined, shorten(r->path, PATH_MAX_LOGGED));
+    dx_out_add(&joined, shorten(r->query, PATH_MAX_LOGGED - dx_out_slice(&joined).n));
+    return dx_out_slice(&joined);
 }
 
 /* null when there is none: every line has the same keys. */
@@ -84,7 +91,7 @@ static void route(struct dx_out *o, const struct exchange *x)
 
 static void write_json(const struct exchange *x, uint64_t now_us, struct dx_out *o)
 {
-    char when[DX_CLOCK_RFC3339];
+    char when[DX_CLOCK_RFC3339], target[PATH_MAX_LOGGED];
     size_t when_n = dx_clock_rfc3339(x->start_wall_us, when, sizeof(when));
 
     DX_OUT_LIT(o, "{\"time\":\"");
@@ -94,7 +101,7 @@ static void write_json(const struct exchange *x, uint64_t now_us, struct dx_out 
     text(o, "client", x->client_ip);
     text(o, "method", shorten(x->request.method, 32));
     text(o, "host", shorten(x->request.host, 256));
-    text(o, "path", target_path(x));
+    text(o, "path", target_path(x, target));
     number(o, "status", x->status);
     text(o, "outcome", dx_slice_str(outcome_row(x->outcome)->word));
     maybe(o, "reason", x->reason);
@@ -138,7 +145,7 @@ static struct dx_slice field_text(const struct exchange *x, struct dx_slice name
 
 static void write_common(const struct exchange *x, struct dx_out *o)
 {
-    char when[DX_CLOCK_RFC3339];
+    char when[DX_CLOCK_RFC3339], target[PATH_MAX_LOGGED];
     size_t when_n = dx_clock_common(x->start_wall_us, when, sizeof(when));
 
     dx_out_add(o, x->client_ip);
@@ -147,7 +154,7 @@ static void write_common(const struct exchange *x, struct dx_out *o)
     DX_OUT_LIT(o, "] \"");
     common_text(o, shorten(x->request.method, 32));
     dx_out_byte(o, ' ');
-    common_text(o, target_path(x));
+    common_text(o, target_path(x, target));
     DX_OUT_LIT(o, " HTTP/1.");
     dx_out_u64(o, x->request.minor);
     DX_OUT_LIT(o, "\" ");

@@ -32,10 +32,9 @@ struct front_ops {
     enum front_io (*read_head)(struct front *f, struct exchange *x, struct dx_http_error *err);
     /* The body, when all of it is here already: it need not be read then. */
     bool (*whole_body)(struct front *f, struct exchange *x, struct dx_slice *body);
-    /* A piece of the body, until the next call. With FRONT_END *trailers (may stay NULL) are the fields
-     * behind it. */
+    /* A piece of the body, until the next call. FRONT_END: trailers have been read too, and dropped. */
     enum front_io (*read_body)(struct front *f, struct exchange *x, struct dx_slice *data,
-                               const struct dx_fields **trailers, struct dx_http_error *err);
+                               struct dx_http_error *err);
     /* From here on bytes are carried as they are (a tunnel). */
     void (*go_raw)(struct front *f, struct exchange *x);
 

@@ -89,9 +89,11 @@ static enum front_io fill_body(struct client *c, struct exchange *x)
     return from_io(io);
 }
 
-/* FRONT_WAIT: the section is not here whole. */
-static enum front_io read_trailers(struct client *c, struct exchange *x, const struct dx_fields **trailers,
-                                   struct dx_http_error *err)
+/*
+ * FRONT_WAIT: the section is not here whole. What it says is checked and goes no further (RFC 9112 7.1.2
+ * allows it): no server has a way to hand it to its application, and some add it to the fields of the head.
+ */
+static enum front_io read_trailers(struct client *c, struct exchange *x, struct dx_http_error *err)
 {
     struct dx_http1_limits limits = limits_of(x);
     struct dx_slice in = inlet_bytes(&c->in);
@@ -106,12 +108,11 @@ static enum front_io read_trailers(struct client *c, struct exchange *x, const s
         return FRONT_BAD;
     inlet_use(&c->in, used);
     dx_http1_body_trailers_done(&x->client_body);
-    *trailers = &x->trailers;
     return FRONT_END;
 }
 
 static enum front_io read_body(struct front *f, struct exchange *x, struct dx_slice *data,
-                               const struct dx_fields **trailers, struct dx_http_error *err)
+                               struct dx_http_error *err)
 {
     struct client *c = client_of(f);
 
@@ -128,7 +129,7 @@ static enum front_io read_body(struct front *f, struct exchange *x, struct dx_sl
         if (step == DX_BODY_BAD)
             return FRONT_BAD;
         if (step == DX_BODY_TRAILERS)
-            io = read_trailers(c, x, trailers, err);
+            io = read_trailers(c, x, err);
         if (io != FRONT_WAIT)
             return io;
         io = fill_body(c, x);

@@ -67,19 +67,18 @@ bool exchange_queue_end(struct exchange *x, struct outlet *o, enum dx_framing fr
 
 /* --- up: the request body to the server --- */
 
-static enum pump end_up(struct exchange *x, const struct dx_fields *trailers)
+static enum pump end_up(struct exchange *x)
 {
     x->up_ended = true;
-    return exchange_queue_end(x, &x->up, x->up_framing, trailers) ? PUMP_DONE : PUMP_NO_MEMORY;
+    return exchange_queue_end(x, &x->up, x->up_framing, NULL) ? PUMP_DONE : PUMP_NO_MEMORY;
 }
 
 /* The next piece from the client into the outlet. */
 static enum pump feed_stream(struct exchange *x, struct dx_http_error *err)
 {
-    const struct dx_fields *trailers = NULL;
     struct dx_slice data;
 
-    switch (x->front->ops->read_body(x->front, x, &data, &trailers, err)) {
+    switch (x->front->ops->read_body(x->front, x, &data, err)) {
     case FRONT_OK:
         x->body_in += data.n;
         x->progress = true;
@@ -88,7 +87,7 @@ static enum pump feed_stream(struct exchange *x, struct dx_http_error *err)
         outlet_add_body(&x->up, x->up_framing, data);
         return PUMP_DONE;
     case FRONT_END:
-        return end_up(x, trailers);
+        return end_up(x);
     case FRONT_WAIT:
         return pump_wait(x, BLOCKED_CLIENT);
     case FRONT_BAD:
@@ -200,14 +199,13 @@ void pump_up_rewind(struct exchange *x)
 
 enum pump pump_spool(struct exchange *x, struct dx_http_error *err)
 {
-    const struct dx_fields *trailers = NULL;
     struct dx_slice data;
 
     for (unsigned piece = 0; piece < PIECES_PER_TURN; piece++) {
         enum pump spliced;
         if (splice_spool(x, &spliced))
             return spliced;
-        switch (x->front->ops->read_body(x->front, x, &data, &trailers, err)) {
+        switch (x->front->ops->read_body(x->front, x, &data, err)) {
         case FRONT_OK:
             break;
         case FRONT_END:

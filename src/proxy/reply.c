@@ -113,14 +113,13 @@ static void prepare_drain(struct exchange *x)
 enum state exchange_step_drain(struct exchange *x)
 {
     struct dx_http_error err = {400, NULL};
-    const struct dx_fields *trailers = NULL;
     struct dx_slice data;
 
     if (x->raw_drain)
         x->keep_client = false;
     for (unsigned piece = 0; piece < DRAIN_PIECES; piece++) {
         prepare_drain(x);
-        switch (x->front->ops->read_body(x->front, x, &data, &trailers, &err)) {
+        switch (x->front->ops->read_body(x->front, x, &data, &err)) {
         case FRONT_OK:
             x->drained += data.n;
             break;

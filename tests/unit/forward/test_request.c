@@ -215,7 +215,7 @@ START_TEST(framing_is_the_callers)
     c.framing = DX_FRAMING_CHUNKED;
     out = forward_request(&h, &c, chunked);
     LINE(out, "Transfer-Encoding: chunked");
-    LINE(out, "Trailer: X-Sum");
+    HAS_NOT(out, "Trailer");
     HAS_NOT(out, "Content-Length");
 
     out = forward_request(&h, &c, "POST / HTTP/1.1\nHost: a.example\ncontent-length: 7\n\n");

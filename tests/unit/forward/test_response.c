@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The head for the client, and the trailers for either side. */
+/* The head for the client, and the trailers. */
 #include "forwarded.h"
 
 static struct head h;
