@@ -75,6 +75,7 @@ dx_have() {
     libyaml-dev) pkg-config --exists yaml-0.1 2>/dev/null ;;
     chromium-headless-shell) command -v chromium-headless-shell chromium google-chrome >/dev/null ;;
     nghttp2-client) command -v h2load >/dev/null ;;
+    nodejs) command -v node >/dev/null ;;
     check) pkg-config --exists check 2>/dev/null ;;
     python3) command -v python3 >/dev/null ;;
     python3-venv | python3.11-venv) dx_find_python >/dev/null ;;

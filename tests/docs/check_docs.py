@@ -50,7 +50,7 @@ def check_names(root, page, text, tests, offence):
 
 
 def known_tests(root):
-    python = sorted((root / "tests/e2e").glob("*.py"))
+    python = sorted([*(root / "tests/e2e").glob("*.py"), *(root / "tests/differential").glob("*.py")])
     c = sorted((root / "tests/unit").glob("*/*.c"))
     return {
         "python": {name for file in python for name in re.findall(r"^(?:async )?def (test_\w+)", file.read_text(), re.M)},
