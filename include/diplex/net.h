@@ -34,6 +34,7 @@ struct dx_transport {
     struct dx_watch watch;   /* watch.fd is the socket; its on_event calls dx_transport_ready first */
     bool readable, writable; /* as far as known: cleared when the kernel said no, set by an edge */
     bool hung_up; /* the other side closed or half-closed: an edge said so; bytes may still wait to be read */
+    bool unsure;  /* the last read was short: a reset may stand behind it, of which no edge will tell */
 };
 
 /* Takes the descriptor over; watch.on_event must be set. `connected` false: a dial under way; the first edge
@@ -45,6 +46,15 @@ static inline void dx_transport_ready(struct dx_transport *t, unsigned what)
     t->readable |= (what & (DX_READ | DX_HUNG_UP)) != 0;
     t->writable |= (what & DX_WRITE) != 0;
     t->hung_up |= (what & DX_HUNG_UP) != 0;
+}
+/* Whether to try to read. After a short read it says yes once more: where bytes and a reset came together, one
+ * edge told of both, and it looked like bytes alone (libevent makes readiness of EPOLLERR). Asked only where
+ * more is really wanted, since the try is a system call. */
+static inline bool dx_transport_may_read(struct dx_transport *t)
+{
+    bool may = t->readable || t->unsure;
+    t->unsure = false;
+    return may;
 }
 /* At most cap bytes. A short read clears `readable`: the next edge sets it again. */
 enum dx_io dx_transport_receive(struct dx_transport *t, char *buf, size_t cap, size_t *got);

@@ -17,7 +17,7 @@ bool dx_transport_open(struct dx_transport *t, struct dx_loop *l, int fd, bool c
 {
     t->readable = false;
     t->writable = connected;
-    t->hung_up = false;
+    t->hung_up = t->unsure = false;
     if (dx_watch_start_edge(l, &t->watch, fd))
         return true;
     t->watch.fd = -1;
@@ -35,7 +35,8 @@ enum dx_io dx_transport_receive(struct dx_transport *t, char *buf, size_t cap, s
         *got = (size_t)n;
         /* A short read emptied the socket and the next edge will tell of more; but an end that was announced
          * already is announced only once, so it must be read now. */
-        if ((size_t)n < cap && !t->hung_up)
+        t->unsure = (size_t)n < cap && !t->hung_up;
+        if (t->unsure)
             t->readable = false;
         return DX_IO_OK;
     }

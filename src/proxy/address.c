@@ -66,7 +66,9 @@ enum front_io client_read_preamble(struct client *c, const char **reason)
             introduce(c, &h);
             return FRONT_OK;
         }
-        enum dx_io io = c->transport.readable ? inlet_fill(&c->in, &c->transport, &b, false) : DX_IO_AGAIN;
+        enum dx_io io = DX_IO_AGAIN;
+        if (dx_transport_may_read(&c->transport))
+            io = inlet_fill(&c->in, &c->transport, &b, false);
         if (io == DX_IO_OK)
             continue;
         if (io == DX_IO_AGAIN && !c->transport.hung_up) {

@@ -466,7 +466,7 @@ static enum state step_await_head(struct exchange *x)
             return next;
         if (!more)
             continue;
-        if (!t->readable)
+        if (!dx_transport_may_read(t))
             return STATE_WAIT;
         enum dx_io io = inlet_fill(&x->in, t, &b, true);
         if (io == DX_IO_AGAIN)

@@ -49,7 +49,7 @@ static enum front_io read_head(struct front *f, struct exchange *x, struct dx_ht
             }
             c->in.seen = (uint32_t)in.n;
         }
-        if (!c->transport.readable)
+        if (!dx_transport_may_read(&c->transport))
             return FRONT_WAIT;
         enum dx_io io = inlet_fill(&c->in, &c->transport, &b, false);
         if (io != DX_IO_OK)
@@ -74,15 +74,16 @@ static enum front_io fill_body(struct client *c, struct exchange *x)
 {
     struct blocks b = client_blocks(c);
     bool bulk = x->request.framing == DX_FRAMING_CHUNKED || x->client_body.left > BLOCK_BYTES;
+    bool may = dx_transport_may_read(&c->transport);
     enum dx_io io = DX_IO_AGAIN;
 
     if (x->head_block == NULL) {
-        if (!c->transport.readable)
+        if (!may)
             return FRONT_WAIT;
         if (!inlet_detach(&c->in, &b, bulk, &x->head_block, &x->head_block_bulk))
             return FRONT_GONE;
     }
-    if (c->transport.readable)
+    if (may)
         io = inlet_fill(&c->in, &c->transport, &b, bulk);
     if (io == DX_IO_AGAIN && inlet_empty(&c->in))
         inlet_release(&c->in, &b);

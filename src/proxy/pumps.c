@@ -272,7 +272,7 @@ enum pump pump_fill_down(struct exchange *x)
     struct blocks b = blocks_of(x);
     struct dx_transport *t = dx_connection_transport(x->connection);
 
-    if (!t->readable)
+    if (!dx_transport_may_read(t))
         return rest(x);
     switch (inlet_fill(&x->in, t, &b, true)) {
     case DX_IO_OK:

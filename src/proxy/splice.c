@@ -43,7 +43,7 @@ static enum pump stop(struct exchange *x, const struct stretch *s, enum pump why
 static enum pump take(struct exchange *x, const struct stretch *s)
 {
     DX_ASSERT(*s->pipe != NULL);
-    if (!s->from->readable)
+    if (!dx_transport_may_read(s->from))
         return stop(x, s, pump_wait(x, s->source));
     size_t most = s->body->left < DX_PIPE_BYTES ? (size_t)s->body->left : DX_PIPE_BYTES;
     switch (dx_transport_take(s->from, *s->pipe, most)) {

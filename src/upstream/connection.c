@@ -243,6 +243,7 @@ void dx_connection_keep(struct dx_connection **cp)
     if (s->idle_n >= p->idle_max) /* the one that has waited longest makes room */
         end(DX_CONTAINER(s->idle.prev, struct dx_connection, idle));
     c->user = NULL;
+    c->transport.unsure = false; /* nothing is read before the next request is written, and that will tell */
     dx_list_push_head(&s->idle, &c->idle);
     s->idle_n++;
     dx_deadline_set(p->upstream->loop, &c->idle_end, p->idle_ms);

@@ -158,3 +158,55 @@ def test_a_server_that_closes_just_as_the_next_request_comes(diplex, scripted):
             assert (entry['status'], entry['outcome'], entry['reused']) == (502, 'server_closed', True)
     posts = [request.target for request in server.requests if request.method == 'POST']
     assert len(posts) == len(set(posts)), 'never sent twice'
+
+
+# ---- a reset right behind the last bytes ----
+
+RUDE = 60  # connections: for some of them both come in one look at the socket
+
+
+@pytest.mark.parametrize('kind', ['wsgi', 'asgi'])
+@pytest.mark.parametrize(
+    'part', [b'GET / HTTP/1.1\r\nHo', b'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n\r\n' + b'a' * 20000]
+)
+def test_a_client_that_resets_in_the_middle_is_noticed_at_once(diplex, scripted, kind, part):
+    """Not when its time is over: until then it would hold memory, a descriptor, and a connection to its server."""
+    site = diplex(one_pool(kind, scripted(lambda connection: connection.read_request())))
+    for _ in range(RUDE):
+        with site.client() as client:
+            client.send(part)
+            client.reset()
+    assert {entry['outcome'] for entry in site.wait_access(RUDE)} == {'client_left'}
+
+
+def test_a_server_that_resets_in_the_middle_is_noticed_at_once(diplex, scripted):
+    def script(connection):
+        connection.read_request()
+        connection.send(b'HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n' + b'a' * 1000)
+        connection.reset()
+
+    site = diplex(one_pool('asgi', scripted(script)))
+    for _ in range(RUDE):
+        with site.client() as client:
+            client.request('GET', '/')
+            assert client.read_until_close().count(b'a') < 50000
+    assert {entry['outcome'] for entry in site.wait_access(RUDE)} <= {'answer_cut', 'server_closed', 'bad_answer'}
+
+
+def test_a_websocket_whose_client_resets_behind_a_message_ends(diplex, scripted):
+    def script(connection):
+        connection.read_request()
+        connection.send(b'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n')
+        connection.wait_for_close(60)
+
+    site = diplex(one_pool('asgi', scripted(script)))
+    for _ in range(RUDE):
+        with site.client() as client:
+            client.send(
+                b'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'
+                b'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n'
+            )
+            assert client.head(upgrade=True).status == 101
+            client.send(b'\x81\x80AAAA' * 100)
+            client.reset()
+    site.wait_access(RUDE, status=101)

@@ -122,6 +122,38 @@ START_TEST(their_reset_is_an_error)
 }
 END_TEST
 
+/* Both in one edge, which looks like bytes alone: nothing more would tell of the end. */
+START_TEST(a_reset_behind_data_is_found)
+{
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    char buf[64];
+    size_t got = 0;
+    put("last words");
+    ck_assert_int_eq(setsockopt(theirs, SOL_SOCKET, SO_LINGER, &now, sizeof(now)), 0);
+    dx_fd_close(&theirs);
+    TURN_UNTIL(ours.readable);
+    ck_assert_int_eq(dx_transport_receive(&ours, buf, sizeof(buf), &got), DX_IO_OK);
+    ck_assert_uint_eq(got, 10);
+    ck_assert(dx_transport_may_read(&ours));
+    ck_assert_int_eq(dx_transport_receive(&ours, buf, sizeof(buf), &got), DX_IO_ERROR);
+    ck_assert_int_eq(errno, ECONNRESET);
+}
+END_TEST
+
+START_TEST(after_a_short_read_one_more_is_tried)
+{
+    char buf[64];
+    size_t got = 0;
+    ck_assert(!dx_transport_may_read(&ours));
+    put("hello");
+    TURN_UNTIL(ours.readable);
+    ck_assert_int_eq(dx_transport_receive(&ours, buf, sizeof(buf), &got), DX_IO_OK);
+    ck_assert(dx_transport_may_read(&ours));
+    ck_assert_int_eq(dx_transport_receive(&ours, buf, sizeof(buf), &got), DX_IO_AGAIN);
+    ck_assert(!dx_transport_may_read(&ours));
+}
+END_TEST
+
 START_TEST(a_look_tells_who_is_gone_and_takes_nothing)
 {
     struct linger now = {.l_onoff = 1, .l_linger = 0};
@@ -332,6 +364,8 @@ int main(void)
     tcase_add_test(c, a_short_read_waits_for_the_next_edge);
     tcase_add_test(c, an_end_behind_data_is_read_after_it);
     tcase_add_test(c, their_reset_is_an_error);
+    tcase_add_test(c, a_reset_behind_data_is_found);
+    tcase_add_test(c, after_a_short_read_one_more_is_tried);
     tcase_add_test(c, a_look_tells_who_is_gone_and_takes_nothing);
     tcase_add_test(c, slices_are_gathered);
     tcase_add_test(c, a_full_socket_takes_a_part);
