@@ -55,7 +55,7 @@ def is_answered_at_once(site, count: int = 3) -> None:
     before = time.monotonic()
     for _ in range(count):
         assert site.get('/api/hello/').status == 200
-    assert time.monotonic() - before < 2
+    assert time.monotonic() - before < 6, 'a reader at 2 KB/s takes minutes'
 
 
 def digest(data: bytes) -> str:

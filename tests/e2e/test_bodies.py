@@ -121,7 +121,7 @@ def test_one_worker_serves_others_while_a_slow_client_uploads(diplex, gunicorn, 
         before = time.monotonic()
         for _ in range(5):
             assert site.get('/api/hello/').status == 200
-        assert time.monotonic() - before < 3
+        assert time.monotonic() - before < 7
         slow.send('cd')
         assert slow.response('POST').json()['size'] == 4
 

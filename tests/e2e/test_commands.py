@@ -208,7 +208,7 @@ def test_a_refused_reload_shows_every_fault(admin):
 def test_a_second_one_on_the_same_socket(admin, diplex):
     second = diplex({**admin.config, 'listen': '127.0.0.1:0'}, start=False)
     second.spawn()
-    assert second.wait(3) == 1
+    assert second.wait() == 1
     assert 'another diplex' in second.stderr and '"admin"' in second.stderr
     assert run_diplex('healthcheck', '-c', admin.config_path).returncode == 0
 
@@ -226,7 +226,7 @@ def test_healthcheck_while_it_stops(diplex, gunicorn, uvicorn, directory):
         done = run_diplex('healthcheck', '-c', site.config_path)
         assert done.returncode == 1 and 'not ready' in done.stderr
         assert client.response().status == 200
-    assert site.wait(3) == 0
+    assert site.wait() == 0
 
 
 def test_the_reload_command_without_anything_running(directory):

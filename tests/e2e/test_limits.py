@@ -186,7 +186,7 @@ def test_a_head_that_does_not_come(front):
         client.send(b'GET / HTTP/1.1\r\nHost: a\r\n')
         before = time.monotonic()
         assert client.response().status == 408
-        assert 0.3 < time.monotonic() - before < 2.5
+        assert 0.3 < time.monotonic() - before < 4.5
         assert client.closed_within(2)
     entry = site.wait_access(1)[0]
     assert (entry['status'], entry['outcome']) == (408, 'header_timeout')
@@ -238,7 +238,7 @@ def test_a_server_that_does_not_answer(front, kind):
     site = front(kind, script, pool={'timeouts': {'response': '500ms'}})
     before = time.monotonic()
     assert site.get('/').status == 504
-    assert 0.3 < time.monotonic() - before < 2.5
+    assert 0.3 < time.monotonic() - before < 4.5
     assert site.wait_access(1)[0]['outcome'] == 'response_timeout'
     assert len(site.server.requests) == 1, 'never sent twice'
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The two processes: starting, failing to start, stopping in peace, stopping now, and surviving a death."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -12,7 +13,7 @@ import time
 
 import pytest
 from harness import DIPLEX, free_port, has_ended, one_pool, run_diplex, two_pools
-from wire import RawClient, wait_until
+from wire import PATIENCE, RawClient, wait_until
 
 
 def keep_answering(connection):
@@ -44,39 +45,69 @@ def in_background(work):
 # ---- stopping ------------------------------------------------------------------------------------------------------
 
 
+class Slow:
+    """What a server does that answers /slow when it is told to, and all else at once."""
+
+    def __init__(self):
+        self.running = 0
+        self.go_on = threading.Event()
+
+    def __call__(self, connection):
+        while request := connection.read_request():
+            if request.target.endswith('/slow'):
+                self.running += 1
+                self.go_on.wait(30)
+            connection.reply()
+
+
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_lets_running_requests_end(diplex, gunicorn, uvicorn, number):
-    site = diplex(two_pools(gunicorn(workers=2), uvicorn(), shutdown_timeout='10s'))
-    running = [
-        in_background(lambda path=path: site.get(path).status) for path in ('/api/slow/1200/', '/async/slow/1200/')
-    ]
-    time.sleep(0.4)
+def test_a_stop_lets_running_requests_end(diplex, scripted, number):
+    slow = [Slow(), Slow()]
+    site = diplex(two_pools(*map(scripted, slow), shutdown_timeout='30s'))
+    running = [in_background(lambda path=path: site.get(path).status) for path in ('/slow', '/async/slow')]
+    wait_until(lambda: [each.running for each in slow] == [1, 1], what='both to run')
     site.signal(number)
-    wait_until(lambda: not connects(site.endpoint), 0.6, 'the listener to close')
+    wait_until(lambda: not connects(site.endpoint), what='the listener to close')
     assert site.running() and site.access() == [], 'it waits for what runs'
+    for each in slow:
+        each.go_on.set()
     assert [wait() for wait in running] == [200, 200]
-    assert site.wait(3) == 0
+    assert site.wait() == 0
     assert [entry['status'] for entry in site.access()] == [200, 200], 'the log is complete'
 
 
-def test_a_stop_closes_idle_connections_and_says_so_to_busy_ones(diplex, gunicorn, uvicorn):
-    site = diplex(two_pools(gunicorn(workers=2), uvicorn(), shutdown_timeout='10s'))
+def test_a_stop_lets_views_end(diplex, gunicorn, uvicorn, directory):
+    admin = str(directory / 'admin.sock')
+    site = diplex(two_pools(gunicorn(workers=2), uvicorn(), shutdown_timeout='30s', admin=admin))
+    running = [
+        in_background(lambda path=path: site.get(path).status) for path in ('/api/slow/2500/', '/async/slow/2500/')
+    ]
+    counters = lambda: json.loads(run_diplex('status', '-a', admin).stdout)['counters']  # noqa: E731
+    wait_until(lambda: counters()['requests_running'] == 2, what='both to run')
+    assert site.stop(20) == 0
+    assert [wait() for wait in running] == [200, 200]
+
+
+def test_a_stop_closes_idle_connections_and_says_so_to_busy_ones(diplex, scripted):
+    slow = Slow()
+    site = diplex(one_pool('asgi', scripted(slow), shutdown_timeout='30s'))
     with site.client() as idle, site.client() as busy:
-        assert idle.ask('GET', '/api/hello/').status == 200
-        busy.request('GET', '/async/slow/800/')
-        time.sleep(0.2)
+        assert idle.ask('GET', '/').status == 200
+        busy.request('GET', '/slow')
+        wait_until(lambda: slow.running == 1, what='the request to run')
         site.signal(signal.SIGTERM)
-        assert idle.closed_within(0.5)
+        assert idle.closed_within(PATIENCE)
+        slow.go_on.set()
         answer = busy.response()
         assert (answer.status, answer.get('connection')) == (200, 'close')
-    assert site.wait(3) == 0
+    assert site.wait() == 0
 
 
 def test_a_stop_without_work_is_quick(site):
     assert site.get('/api/hello/').status == 200
     before = time.monotonic()
     assert site.stop() == 0
-    assert time.monotonic() - before < 1.5
+    assert time.monotonic() - before < 6, 'shutdown_timeout is 30 s'
 
 
 def test_the_second_signal_means_now(diplex, gunicorn, uvicorn):
@@ -89,7 +120,7 @@ def test_the_second_signal_means_now(diplex, gunicorn, uvicorn):
         time.sleep(0.5)
         assert site.running()
         site.signal(signal.SIGTERM)
-        site.wait(2)
+        site.wait()
 
 
 def test_the_time_for_stopping_is_bounded(diplex, gunicorn, uvicorn):
@@ -99,7 +130,7 @@ def test_the_time_for_stopping_is_bounded(diplex, gunicorn, uvicorn):
         client.head()
         before = time.monotonic()
         assert site.stop() == 0
-        assert 0.4 < time.monotonic() - before < 3
+        assert 0.4 < time.monotonic() - before < 7
 
 
 def test_nothing_of_it_is_left(diplex, scripted, directory):
@@ -131,7 +162,7 @@ def test_the_data_process_is_started_again(diplex, gunicorn, uvicorn, number):
         killed = time.monotonic()
         assert site.get('/api/hello/').status == 200, 'the listening sockets were open all the time'
         assert site.get('/async/hello/').status == 200
-        assert time.monotonic() - killed < 1.0
+        assert time.monotonic() - killed < 4
         assert site.children() != [data]
     site.wait_event('data_exited', count=2)
     with site.client() as client:
@@ -158,7 +189,7 @@ def test_a_port_in_use(diplex, scripted):
         address = '127.0.0.1:%d' % taken.getsockname()[1]
         site = diplex({**one_pool('asgi', scripted(keep_answering)), 'listen': address}, start=False)
         site.spawn()
-        assert site.wait(3) == 1
+        assert site.wait() == 1
     assert address in site.stderr and 'in use' in site.stderr.lower()
 
 
@@ -167,7 +198,7 @@ def test_two_of_them_do_not_share_a_port_by_accident(diplex, scripted):
     first = diplex(one_pool('asgi', scripted(keep_answering)))
     second = diplex({**one_pool('asgi', scripted(keep_answering)), 'listen': first.listen}, start=False)
     second.spawn()
-    assert second.wait(3) == 1
+    assert second.wait() == 1
     assert first.get('/').status == 200
 
 
@@ -182,7 +213,7 @@ def test_a_stale_unix_socket_is_replaced_and_a_file_is_not(diplex, scripted, dir
     wait_until(lambda: connects(str(stale)), what='the listener')
     other = diplex({**config, 'listen': f'unix:{file}'}, start=False)
     other.spawn()
-    assert other.wait(3) == 1
+    assert other.wait() == 1
     assert file.read_text() == 'data'
 
 
@@ -199,7 +230,7 @@ def test_all_errors_of_a_file_at_once(diplex, directory):
     )
     site = diplex(text, start=False)
     site.spawn()
-    assert site.wait(3) == 2
+    assert site.wait() == 2
     for place in (':1:1:', ':3:11:', ':5:15:', ':7:6:', ':8:3:'):
         assert f'diplex.yaml{place}' in site.stderr, (place, site.stderr)
     assert site.stderr.count('did you mean') >= 3
@@ -330,7 +361,7 @@ def test_as_process_1_of_a_container_it_stops_on_sigterm(diplex, scripted):
     assert site.get('/').status == 200
     (inner,) = site.children()
     os.kill(inner, signal.SIGTERM)
-    assert site.wait(4) == 0
+    assert site.wait() == 0
 
 
 def test_file_descriptors_do_not_leak(diplex, gunicorn, uvicorn):

@@ -208,13 +208,13 @@ def test_the_connection_is_closed_the_instant_the_answer_is_complete(diplex, scr
     def script(connection):
         connection.read_request()
         connection.reply(headers='Connection: close\r\n')
-        waited.append(connection.wait_for_close(3))
+        waited.append(connection.wait_for_close())
 
     site = diplex(one_pool(kind, scripted(script)))
     with site.client() as client:
         assert client.ask('GET', '/').status == 200
-        wait_until(lambda: waited, 4)
-    assert waited[0] is not None and waited[0] < 0.2
+        wait_until(lambda: waited)
+    assert waited[0] is not None and waited[0] < 1.5, 'gunicorn would wait 2 s for it'
 
 
 def test_idle_time_and_number_can_be_set(diplex, scripted):

@@ -6,13 +6,14 @@ import contextlib
 import json
 import os
 import struct
+import threading
 import time
 
 import pytest
 import websockets
 import websockets.sync.client
 from harness import one_pool, two_pools
-from wire import wait_until
+from wire import PATIENCE, wait_until
 
 HANDSHAKE = (
     'GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'
@@ -90,7 +91,7 @@ def test_silence_ends_a_stream_when_asked_to(diplex, gunicorn, uvicorn):
         client.head()
         assert b'"number"' in next(client.pieces())
         client.read_until_close()
-    assert 0.3 < time.monotonic() - before < 3
+    assert 0.3 < time.monotonic() - before < 5.5
     assert site.wait_access(1)[0]['outcome'] == 'answer_timeout'
 
 
@@ -105,8 +106,8 @@ def test_uvicorn_hears_at_once_when_a_client_leaves(front, path, rudely):
     assert front.asgi.streams()['running'] == before['running'] + 1
     left = time.monotonic()
     client.reset() if rudely else client.close()
-    wait_until(lambda: front.asgi.streams()['cancelled'] == before['cancelled'] + 1, 3, 'the stream to be cancelled')
-    assert time.monotonic() - left < 1.5
+    wait_until(lambda: front.asgi.streams()['cancelled'] == before['cancelled'] + 1, what='the stream to be cancelled')
+    assert time.monotonic() - left < 5, 'the stream has 10 s to its next piece'
     entry = front.wait_access(1)[0]
     assert entry['outcome'] == 'client_left' and entry['pool'] == 'async'
 
@@ -151,16 +152,17 @@ def test_a_stream_of_a_wsgi_server_is_not_held_back(diplex, scripted):
         connection.send(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
         for _ in range(3):
             connection.send(b'4\r\ntick\r\n')
-            time.sleep(0.3)
+            assert taken.acquire(timeout=PATIENCE), 'the piece has not come'
         connection.send(b'0\r\n\r\n')
 
+    taken = threading.Semaphore(0)
     site = diplex(one_pool('wsgi', scripted(script)))
     with site.client() as client:
         client.request('GET', '/')
         client.head()
-        before = time.monotonic()
-        assert next(client.pieces()) == b'tick'
-        assert time.monotonic() - before < 0.25
+        for piece in client.pieces():
+            assert piece == b'tick', 'each one before the next is sent'
+            taken.release()
 
 
 # ---- WebSockets ----------------------------------------------------------------------------------------------------
