@@ -63,17 +63,21 @@ struct dx_request {
     bool expect_continue;
     bool upgrade;           /* Connection: upgrade with an Upgrade field, HTTP/1.1 */
     bool websocket;         /* ... and the Upgrade names websocket */
+    bool counted;           /* OPTIONS with Max-Forwards (RFC 9110 7.6.2) */
+    uint64_t max_forwards;  /* then: as it came; 0: not to be forwarded */
 };
 
 struct dx_response {
-    unsigned status; /* 100..999 */
+    unsigned status; /* 100..599 */
     struct dx_slice reason;
     unsigned minor;
     struct dx_fields fields;
     enum dx_framing framing; /* as decided by RFC 9112 6.3 with the request's method */
     uint64_t length;         /* framing LENGTH; for HEAD and 304 the field's value is only forwarded */
     bool keep_alive;         /* the server keeps the connection */
-    bool upgrade;            /* 101 with Connection: upgrade */
+    bool upgrade;            /* 101 with Connection: upgrade and Upgrade: websocket */
+    bool no_trailers;        /* Connection names fields: they end here in the trailers too (RFC 9110 7.6.1), with all others */
+    bool offers_websocket;   /* 426 with the same: what the client has to upgrade to (RFC 9110 15.5.22) */
     bool stream;             /* text/event-stream, application/jsonl, x-ndjson, ... or X-Accel-Buffering: no: never held back */
 };
 
@@ -106,6 +110,12 @@ bool dx_http_is_stream_type(struct dx_slice content_type);
 /* The path used for matching: percent-decoded once, dot segments removed (RFC 3986 5.2.4), everything else as it is. Uses buf (at least
  * path.n bytes) only when something changes; otherwise *out is the path itself. False: bad escape, or NUL inside. */
 bool dx_http_path_normalise(struct dx_slice path, char *buf, size_t n, struct dx_slice *out) DX_CHECKED;
+
+/* Its parts. is_normal: nothing to decode and no segment that begins with a dot (a path that begins with '/'). decode: into buf, at least path.n
+ * bytes; false as above. resolve: removes the dot segments of a decoded path in place, which makes it shorter if there are any. */
+bool dx_http_path_is_normal(struct dx_slice path);
+bool dx_http_path_decode(struct dx_slice path, char *buf, size_t n, struct dx_slice *out) DX_CHECKED;
+size_t dx_http_path_resolve(char *path, size_t n);
 
 /* host without port, lower-cased into buf (up to n bytes), brackets of IPv6 kept, a trailing dot removed; port 0 if none. False: not a host. */
 bool dx_http_host_split(struct dx_slice host, char *buf, size_t n, struct dx_slice *name, uint16_t *port) DX_CHECKED;

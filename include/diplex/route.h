@@ -17,7 +17,9 @@ struct dx_route_key {
     struct dx_slice prefix; /* decoded and normalised, begins with '/' */
 };
 
-#define DX_ROUTE_NONE (-1)
+#define DX_ROUTE_NONE         (-1)
+#define DX_ROUTE_UNDECODABLE  (-2)
+#define DX_ROUTE_TWO_READINGS (-3)
 
 /* Copies the keys; the result of a lookup is the index into them. NULL with err: out of memory, a prefix that does not begin with '/', a duplicate
  * (prefixes that differ only in their trailing '/' are duplicates). */
@@ -26,5 +28,10 @@ void dx_route_free(struct dx_route_table **t);
 
 /* host: lower case, without port (dx_http_host_split); path: normalised (dx_http_path_normalise). */
 int dx_route_find(const struct dx_route_table *t, struct dx_slice host, struct dx_slice path);
+
+/* The route of a path as it came, which is in *path then as it was compared (a slice of raw, or of buf, which has at least raw.n bytes). No server
+ * behind diplex resolves dot segments, and not every one need be so: a path that leads to one route as it stands, decoded, and to another with its
+ * dot segments resolved, is DX_ROUTE_TWO_READINGS. */
+int dx_route_of_path(const struct dx_route_table *t, struct dx_slice host, struct dx_slice raw, char *buf, struct dx_slice *path);
 
 #endif

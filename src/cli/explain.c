@@ -132,7 +132,7 @@ static bool parse(struct explained *e, struct dx_http_error *err)
         !dx_http_host_split(e->request.host, e->host_buf, sizeof e->host_buf, &e->host, &port))
         return false;
     *err = (struct dx_http_error){400, "a bad escape in the path"};
-    if (e->request.form == DX_TARGET_ASTERISK)
+    if (e->request.path.p[0] == '*')
         e->path = DX_SLICE("/");
     else if (!dx_http_path_normalise(e->request.path, e->path_buf, e->request.path.n, &e->path))
         return false;
@@ -153,8 +153,11 @@ static int find_route(const struct explained *e, struct dx_err *err)
     for (unsigned i = 0; keys && i < e->config->routes_n; i++)
         keys[i] = key_of(&e->config->routes[i]);
     struct dx_route_table *table = keys ? dx_route_new(keys, e->config->routes_n, err) : NULL;
-    if (table)
+    struct dx_slice path;
+    if (table && e->request.path.p[0] == '*')
         found = dx_route_find(table, e->host, e->path);
+    else if (table)
+        found = dx_route_of_path(table, e->host, e->request.path, e->path_buf, &path);
     dx_route_free(&table);
     free(keys);
     return found;
@@ -338,6 +341,10 @@ static int explain_request(const struct explained *e)
          e->trusted ? "in trusted_proxies: its X-Forwarded-* are believed"
                     : "not in trusted_proxies: what it claims in X-Forwarded-* is overwritten");
     int found = find_route(e, &err);
+    if (found == DX_ROUTE_TWO_READINGS)
+        return refused(400, "with its dot segments the path is another route's than without (bad_request)");
+    if (r->counted && r->max_forwards == 0)
+        return refused(200, "OPTIONS that may not be forwarded (answered)");
     if (found == DX_ROUTE_NONE)
         return explain_no_route(e);
     const struct dx_route_config *route = &e->config->routes[found];

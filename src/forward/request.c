@@ -66,6 +66,13 @@ static void write_via(const struct dx_request *r, bool others, struct dx_out *o)
         DX_OUT_LIT(o, "1.1 diplex\r\n");
 }
 
+static void write_max_forwards(uint64_t n, struct dx_out *o)
+{
+    DX_OUT_LIT(o, "Max-Forwards: ");
+    dx_out_u64(o, n);
+    DX_OUT_LIT(o, "\r\n");
+}
+
 static void write_client(const struct dx_request *r, const struct dx_forward_request *c, struct dx_out *o)
 {
     struct forward_client client;
@@ -131,6 +138,8 @@ bool dx_forward_write_request(const struct dx_request *r, const struct dx_forwar
             via = true;
     }
     forward_run_flush(&run);
+    if (r->counted) /* 0 is answered and goes nowhere (RFC 9110 7.6.2) */
+        write_max_forwards(r->max_forwards - 1, o);
     write_via(r, via, o);
     write_client(r, c, o);
     write_framing(r, c, o);

@@ -71,8 +71,11 @@ static void write_framing(const struct dx_response *r, const struct dx_forward_r
         write_told_length(&r->fields, o);
 }
 
-static void write_connection(const struct dx_forward_response *c, struct dx_out *o)
+static void write_connection(const struct dx_response *r, const struct dx_forward_response *c,
+                             struct dx_out *o)
 {
+    if (r->offers_websocket)
+        DX_OUT_LIT(o, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
     if (!c->keep_alive || c->framing == DX_FRAMING_CLOSE)
         DX_OUT_LIT(o, "Connection: close\r\n");
     else if (c->client_minor == 0)
@@ -113,7 +116,7 @@ bool dx_forward_write_response(const struct dx_response *r, const struct dx_forw
         if (!dated && c->date.n)
             OUT_LINE(o, "Date", c->date);
         write_framing(r, c, o);
-        write_connection(c, o);
+        write_connection(r, c, o);
     } else if (r->status == SWITCHING && c->upgrade) {
         write_upgrade(&r->fields, o);
     }

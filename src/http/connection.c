@@ -17,10 +17,12 @@ static bool same_name(const struct dx_field *field, enum dx_field_id id, struct 
     return field->id == id && (id != DX_FIELD_OTHER || dx_slice_eq_nocase(field->name, name));
 }
 
-static void drop_fields(struct dx_fields *f, enum dx_field_id id, struct dx_slice name)
+static void drop_fields(struct dx_http_connection *c, struct dx_fields *f, enum dx_field_id id,
+                        struct dx_slice name)
 {
     if (dx_http_field_rules(id) & (DX_RULE_HOP | DX_RULE_CLAIM))
         return;
+    c->names = true;
     for (unsigned i = 0; i < f->n; i++) {
         if (same_name(&f->at[i], id, name))
             f->at[i].drop = true;
@@ -49,7 +51,7 @@ static const char *read_option(struct dx_http_connection *c, struct dx_slice opt
     }
     if (id == DX_FIELD_HOST || id == DX_FIELD_CONTENT_LENGTH || id == DX_FIELD_TRANSFER_ENCODING)
         return "Connection names a field that frames or routes the message";
-    drop_fields(f, id, option);
+    drop_fields(c, f, id, option);
     return NULL;
 }
 
@@ -65,20 +67,27 @@ const char *dx_http_connection_read(struct dx_http_connection *c, struct dx_slic
     return NULL;
 }
 
+/* A coding with parameters, `name;key=value;...`, of which only the name is of interest. */
+static bool read_coding(struct dx_slice coding, bool *is_chunked)
+{
+    size_t n = dx_slice_find(coding, ';');
+    struct dx_slice name = dx_slice_trim(dx_slice_of(coding.p, n));
+
+    *is_chunked = dx_slice_eq_nocase(name, DX_SLICE("chunked"));
+    return dx_http_chars_all(name, DX_CHAR_TOKEN) && !(*is_chunked && n < coding.n);
+}
+
 enum dx_http_coding dx_http_coding_read(struct dx_slice value)
 {
-    const struct dx_slice chunked = DX_SLICE("chunked");
     struct dx_slice coding;
     bool last_is_chunked = false;
     unsigned codings = 0;
 
-    if (dx_slice_eq_nocase(value, chunked))
+    if (dx_slice_eq_nocase(value, DX_SLICE("chunked")))
         return DX_CODING_CHUNKED;
     while (dx_slice_next_item(&value, &coding)) {
-        if (last_is_chunked || !dx_http_chars_all(coding, DX_CHAR_TOKEN) ||
-            dx_slice_eq_nocase(coding, DX_SLICE("identity")))
+        if (last_is_chunked || !read_coding(coding, &last_is_chunked))
             return DX_CODING_BAD;
-        last_is_chunked = dx_slice_eq_nocase(coding, chunked);
         codings++;
     }
     return last_is_chunked && codings > 1 ? DX_CODING_UNKNOWN : DX_CODING_BAD;

@@ -8,6 +8,7 @@
 
 struct dx_http_connection {
     bool close, keep_alive, upgrade;
+    bool names;       /* it names fields that end here only because of that */
     unsigned options; /* how many so far, over all Connection fields of the message: bounded */
 };
 

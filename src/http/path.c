@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The path that routes are matched against: what Django will see after its server has decoded the path once,
- * without dot segments. The servers get the target as it came; this is only for looking up.
+ * The path that routes are matched against: what Django will see after its server has decoded the path once.
+ * Dot segments are resolved too; whether that makes a difference is for the caller to see. The servers get
+ * the target as it came; this is only for looking up.
  */
 #include "diplex/http.h"
 
@@ -16,11 +17,10 @@ static int hex_value(char c)
     return -1;
 }
 
-/* Nothing to decode and no segment that begins with a dot. */
-static bool is_normal(struct dx_slice path)
+bool dx_http_path_is_normal(struct dx_slice path)
 {
     for (size_t i = 0; i < path.n; i++) {
-        if (path.p[i] == '%' || path.p[i] == '\0' || (path.p[i] == '.' && path.p[i - 1] == '/'))
+        if (path.p[i] == '%' || path.p[i] == '\0' || (path.p[i] == '.' && i > 0 && path.p[i - 1] == '/'))
             return false;
     }
     return true;
@@ -75,23 +75,35 @@ static size_t remove_dots(char *p, size_t n)
     return out;
 }
 
-bool dx_http_path_normalise(struct dx_slice path, char *buf, size_t n, struct dx_slice *out)
+bool dx_http_path_decode(struct dx_slice path, char *buf, size_t n, struct dx_slice *out)
 {
     size_t decoded;
 
-    if (dx_slice_eq(path, DX_SLICE("*"))) {
-        *out = path;
-        return true;
-    }
     if (path.n == 0 || path.p[0] != '/')
         return false;
-    if (is_normal(path)) {
-        *out = path;
-        return true;
-    }
     DX_ASSERT(n >= path.n);
     if (!decode(path, buf, &decoded))
         return false;
-    *out = dx_slice_of(buf, remove_dots(buf, decoded));
+    *out = dx_slice_of(buf, decoded);
+    return true;
+}
+
+size_t dx_http_path_resolve(char *path, size_t n)
+{
+    DX_ASSERT(n > 0 && path[0] == '/');
+    return remove_dots(path, n);
+}
+
+bool dx_http_path_normalise(struct dx_slice path, char *buf, size_t n, struct dx_slice *out)
+{
+    bool asterisk = dx_slice_eq(path, DX_SLICE("*"));
+
+    if (asterisk || (path.n > 0 && path.p[0] == '/' && dx_http_path_is_normal(path))) {
+        *out = path;
+        return true;
+    }
+    if (!dx_http_path_decode(path, buf, n, out))
+        return false;
+    out->n = dx_http_path_resolve(buf, out->n);
     return true;
 }

@@ -9,7 +9,10 @@
  * Content-Length, in HTTP/1.0 (400; RFC 9112 6.1, 6.3); a transfer coding that diplex does not know before
  * chunked (501; RFC 9112 6.1); Content-Type twice (400; RFC 9110 5.3: servers disagree on which one counts);
  *   Connection that is not a list of tokens or names Host, Content-Length or Transfer-Encoding (400);
- *   an expectation other than 100-continue in HTTP/1.1 (417; RFC 9110 10.1.1).
+ *   an expectation other than 100-continue in HTTP/1.1 (417; RFC 9110 10.1.1);
+ *   Max-Forwards of OPTIONS twice or not a number (400; RFC 9110 7.6.2);
+ *   a Via of very many hops (508; RFC 9110 7.6): a server of a pool that is diplex itself sends a request
+ * round and round.
  *
  * An Upgrade to anything but WebSocket is not refused but ignored, as RFC 9110 7.8 allows: it is hop-by-hop
  * and goes no further. "list" under Content-Length is "5, 5" too, which RFC 9110 8.6 lets a recipient accept:
@@ -20,11 +23,13 @@
 #include "http/connection.h"
 #include "http/host.h"
 
+#define VIA_MAX 20 /* a chain of proxies that is meant is shorter */
+
 /* What the one pass over the fields found. */
 struct found {
     struct dx_http_connection connection;
     struct dx_slice host, transfer_encoding, upgrade;
-    unsigned hosts, lengths, transfer_encodings, content_types, upgrades;
+    unsigned hosts, lengths, transfer_encodings, content_types, upgrades, vias;
     uint64_t length;
     bool expect;
 };
@@ -41,6 +46,16 @@ static bool read_length(struct found *found, struct dx_slice value, struct dx_ht
         return refuse(err, 400, "more than one Content-Length");
     if (!dx_http_length_read(value, &found->length))
         return refuse(err, 400, "Content-Length is not a number");
+    return true;
+}
+
+static bool read_via(struct found *found, struct dx_slice value, struct dx_http_error *err)
+{
+    struct dx_slice hop;
+
+    while (dx_slice_next_item(&value, &hop))
+        if (++found->vias > VIA_MAX)
+            return refuse(err, 508, "too many hops in Via");
     return true;
 }
 
@@ -73,6 +88,8 @@ static bool read_field(struct found *found, const struct dx_request *r, struct d
     case DX_FIELD_CONNECTION:
         reason = dx_http_connection_read(&found->connection, at->value, f);
         return reason ? refuse(err, 400, reason) : true;
+    case DX_FIELD_VIA:
+        return read_via(found, at->value, err);
     case DX_FIELD_EXPECT:
         return read_expect(found, at->value, r->minor, err);
     case DX_FIELD_UPGRADE:
@@ -144,6 +161,33 @@ static void decide_connection(struct dx_request *r, const struct found *found)
                    dx_slice_eq_nocase(found->upgrade, DX_SLICE("websocket"));
 }
 
+/* A number of any length; what is beyond 64 bits is as good as the largest. */
+static bool read_count(struct dx_slice value, uint64_t *out)
+{
+    for (size_t i = 0; i < value.n; i++)
+        if (value.p[i] < '0' || value.p[i] > '9')
+            return false;
+    if (!dx_slice_to_u64(value, out))
+        *out = UINT64_MAX;
+    return value.n > 0;
+}
+
+/* How many times OPTIONS may be forwarded. The field is written anew. */
+static bool decide_hops(struct dx_request *r, struct dx_http_error *err)
+{
+    for (unsigned i = 0; i < r->fields.n; i++) {
+        struct dx_field *at = &r->fields.at[i];
+        if (at->id != DX_FIELD_MAX_FORWARDS)
+            continue;
+        if (r->counted)
+            return refuse(err, 400, "more than one Max-Forwards");
+        if (!read_count(at->value, &r->max_forwards))
+            return refuse(err, 400, "Max-Forwards is not a number");
+        r->counted = at->drop = true;
+    }
+    return true;
+}
+
 bool dx_http_request_meaning(struct dx_request *r, struct dx_http_error *err)
 {
     struct found found = {.hosts = 0};
@@ -159,5 +203,5 @@ bool dx_http_request_meaning(struct dx_request *r, struct dx_http_error *err)
     if (!decide_host(r, &found, err) || !decide_framing(r, &found, err))
         return false;
     decide_connection(r, &found);
-    return true;
+    return r->method_id == DX_METHOD_OPTIONS ? decide_hops(r, err) : true;
 }

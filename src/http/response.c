@@ -27,8 +27,8 @@ static bool refuse(struct dx_http_error *err, const char *reason)
 bool dx_http_is_stream_type(struct dx_slice content_type)
 {
     static const struct dx_slice types[] = {
-        {"text/event-stream", 17},  {"application/jsonl", 17},    {"application/x-ndjson", 20},
-        {"application/ndjson", 18}, {"application/json-seq", 20}, {"multipart/x-mixed-replace", 25},
+        {"text/event-stream", 17},  {"application/jsonl", 17},       {"application/x-ndjson", 20},
+        {"application/ndjson", 18}, {"application/json-seq", 20},    {"multipart/x-mixed-replace", 25},
         {"application/grpc", 16},   {"application/stream+json", 23},
     };
     struct dx_slice type = dx_slice_trim(dx_slice_of(content_type.p, dx_slice_find(content_type, ';')));
@@ -60,8 +60,8 @@ static bool read_field(struct found *found, struct dx_fields *f, struct dx_field
     case DX_FIELD_CONNECTION:
         reason = dx_http_connection_read(&found->connection, at->value, f);
         return reason ? refuse(err, reason) : true;
-    case DX_FIELD_UPGRADE:
-        found->upgrade = at->value.n > 0;
+    case DX_FIELD_UPGRADE: /* diplex asks for nothing else */
+        found->upgrade = dx_slice_eq_nocase(at->value, DX_SLICE("websocket"));
         return true;
     case DX_FIELD_CONTENT_TYPE:
         found->content_type = at->value;
@@ -127,7 +127,9 @@ bool dx_http_response_meaning(struct dx_response *r, enum dx_method request, str
     r->length = found.length;
     r->keep_alive = !found.connection.close && (r->minor > 0 || found.connection.keep_alive) &&
                     r->framing != DX_FRAMING_CLOSE;
+    r->no_trailers = found.connection.names;
     r->upgrade = r->status == 101 && found.connection.upgrade && found.upgrade;
+    r->offers_websocket = r->status == 426 && found.connection.upgrade && found.upgrade;
     r->stream = found.unbuffered || dx_http_is_stream_type(found.content_type);
     return r->status >= 200 && r->status != 204 ? true : drop_length(r, &found, err);
 }

@@ -10,6 +10,8 @@
 
 #define NAME_MAX_BYTES 256
 
+static const char name_too_long[] = "field name too long";
+
 const char *dx_http1_control(const char *p, const char *end)
 {
 #ifdef __SSE2__
@@ -114,7 +116,7 @@ static const char *read_field(const char *p, const char *eol, struct dx_field *o
     }
     out->name = dx_slice_of(p, (size_t)(colon - p));
     if (out->name.n > NAME_MAX_BYTES)
-        return "field name too long";
+        return name_too_long;
     out->value = trimmed(colon + 1, eol);
     out->id = dx_http_field_id(out->name);
     out->drop = (underscore & DX_CHAR_UNDERSCORE) != 0;
@@ -139,7 +141,7 @@ enum dx_parse dx_http1_fields(const char *p, const char *end, unsigned max, stru
             return dx_http1_refuse(err, 431, "too many fields");
         reason = read_field(p, eol, &out->at[n]);
         if (reason)
-            return dx_http1_refuse(err, 400, reason);
+            return dx_http1_refuse(err, reason == name_too_long ? 431 : 400, reason);
         n++;
         p = eol + 2;
     }

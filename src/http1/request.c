@@ -7,6 +7,7 @@
 #include "http1/target.h"
 
 #define METHOD_MAX_BYTES 32
+#define TLS_HANDSHAKE    0x16 /* the first byte of a ClientHello's record */
 
 /* What a request line may need with its CRLF, given the longest method and target. */
 static size_t line_max(const struct dx_http1_limits *limits)
@@ -63,7 +64,7 @@ static enum dx_parse first_line(const char *p, const char *end, const struct dx_
     enum dx_parse line = dx_http1_line(p, cut ? p + max : end, &eol, &reason);
 
     if (line == DX_PARSE_BAD)
-        return dx_http1_refuse(err, 400, reason);
+        return dx_http1_refuse(err, 400, *p == TLS_HANDSHAKE ? "TLS where plain HTTP is spoken" : reason);
     if (line == DX_PARSE_MORE)
         return cut ? dx_http1_refuse(err, 414, "request line too long") : DX_PARSE_MORE;
     *next = eol + 2;

@@ -22,7 +22,7 @@ static enum dx_parse read_line(const char *p, const char *eol, struct dx_respons
             return dx_http1_refuse(err, 502, "bad status");
         status = status * 10 + (unsigned)(code[i] - '0');
     }
-    if (status < 100)
+    if (status < 100 || status > 599) /* RFC 9110 15 */
         return dx_http1_refuse(err, 502, "bad status");
     if (code + 3 != eol && code[3] != ' ')
         return dx_http1_refuse(err, 502, "bad status");

@@ -20,7 +20,6 @@
  */
 #include <errno.h>
 
-#include "diplex/http/chars.h"
 #include "diplex/preamble.h"
 #include "proxy/front.h"
 #include "proxy/steps.h"
@@ -61,28 +60,6 @@ static enum state step_read_head(struct exchange *x)
 
 /* --- ROUTE --- */
 
-static int find_route(struct exchange *x)
-{
-    char host[256], small[512];
-    struct dx_slice name = x->request.host_name, path;
-    char *buf = small;
-    size_t cap = sizeof(small);
-
-    if (x->request.path.n > cap) {
-        cap = x->request.path.n;
-        buf = dx_arena_alloc(&x->arena, cap);
-    }
-    if (buf == NULL || !dx_http_path_normalise(x->request.path, buf, cap, &path))
-        return -2;
-    DX_ASSERT(name.n <= sizeof(host));
-    for (size_t i = 0; i < name.n; i++)
-        host[i] = dx_http_lower(name.p[i]);
-    name.p = host;
-    if (x->request.form == DX_TARGET_ASTERISK)
-        path = DX_SLICE("/");
-    return dx_route_find(x->view->snapshot->routes, name, path);
-}
-
 /* Where the body will come from, and in which framing it goes on (under WSGI Django reads no body that comes
  * without Content-Length). */
 static enum state plan_body(struct exchange *x)
@@ -113,17 +90,22 @@ static enum state plan_body(struct exchange *x)
 static enum state step_route(struct exchange *x)
 {
     struct dx_forward_request how;
-    int at = find_route(x);
+    struct dx_http_error err;
+    int at;
 
     exchange_identify(x, &how);
-    if (at == -2)
-        return refuse(x, &(struct dx_http_error){400, "path cannot be decoded"});
+    if (!target_find_route(x, &how, &at, &err))
+        return refuse(x, &err);
+    if (DX_UNLIKELY(x->request.counted && x->request.max_forwards == 0))
+        return exchange_answer(x, OUTCOME_ANSWERED, "Max-Forwards: 0");
     if (at == DX_ROUTE_NONE)
         return exchange_answer(x, OUTCOME_NO_ROUTE, NULL);
     const struct dx_config *c = view_config(x->view);
     x->route = &c->routes[at];
     x->pool = &c->pools[x->route->pool];
     x->body_limit = x->route->body_limit;
+    if (DX_UNLIKELY(x->request.host.n == 0))
+        target_lend_host(x);
     if (x->pool->sticky.by != DX_STICKY_OFF)
         sticky_wish(x);
     x->fresh_only = x->pool->keepalive.max == 0;

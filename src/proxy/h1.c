@@ -26,6 +26,35 @@ static enum front_io from_io(enum dx_io io)
     return io == DX_IO_AGAIN ? FRONT_WAIT : FRONT_GONE;
 }
 
+/* A chunked body that is here already is looked through once for its faults: of one that is broken nothing
+ * is to be forwarded. What comes later is seen when it comes. */
+static bool body_so_far_is_sound(struct client *c, struct exchange *x, const struct dx_http1_limits *limits,
+                                 struct dx_http_error *err)
+{
+    struct dx_http1_body body = x->client_body;
+    struct dx_slice in = inlet_bytes(&c->in), data;
+    size_t at = 0, used = 0;
+    enum dx_body_step step = DX_BODY_DATA;
+
+    while (step == DX_BODY_DATA) {
+        step = dx_http1_body_next(&body, in.p + at, in.n - at, &used, &data, err);
+        at += used;
+    }
+    if (step != DX_BODY_TRAILERS || at == in.n || !exchange_trailer_storage(x))
+        return step != DX_BODY_BAD;
+    return dx_http1_trailers(in.p + at, in.n - at, limits, &x->trailers, &used, err) != DX_PARSE_BAD;
+}
+
+/* Of a refused request only one thing matters for the answer: HEAD gets no content (RFC 9110 9.3.2). */
+static enum front_io refused(struct exchange *x, struct dx_slice in)
+{
+    size_t at = dx_slice_starts(in, DX_SLICE("\r\n")) ? 2 : 0;
+
+    if (dx_slice_starts(dx_slice_of(in.p + at, in.n - at), DX_SLICE("HEAD ")))
+        x->request.method_id = DX_METHOD_HEAD;
+    return FRONT_BAD;
+}
+
 static enum front_io read_head(struct front *f, struct exchange *x, struct dx_http_error *err)
 {
     struct client *c = client_of(f);
@@ -39,12 +68,14 @@ static enum front_io read_head(struct front *f, struct exchange *x, struct dx_ht
             enum dx_parse parse =
                 dx_http1_request_head(in.p, in.n, c->in.seen, &limits, &x->request, &used, err);
             if (parse == DX_PARSE_BAD)
-                return FRONT_BAD;
+                return refused(x, in);
             if (parse == DX_PARSE_DONE) {
                 inlet_use(&c->in, used);
                 exchange_settle_fields(x, &x->request.fields);
                 x->request_head_bytes = used;
                 dx_http1_body_init(&x->client_body, x->request.framing, x->request.length);
+                if (x->request.framing == DX_FRAMING_CHUNKED && !body_so_far_is_sound(c, x, &limits, err))
+                    return FRONT_BAD;
                 return FRONT_OK;
             }
             c->in.seen = (uint32_t)in.n;

@@ -231,6 +231,8 @@ enum pump pump_spool(struct exchange *x, struct dx_http_error *err)
 
 static enum pump end_down(struct exchange *x, const struct dx_fields *trailers)
 {
+    if (x->response.no_trailers)
+        trailers = NULL;
     if (!x->front->ops->write_end(x->front, x, trailers))
         return PUMP_NO_MEMORY;
     x->down_ended = true;

@@ -9,6 +9,7 @@
 #define BODY_MAX     512
 #define DRAIN_PIECES 16  /* then the others have their turn */
 #define RETRY_AFTER  "5" /* seconds: a deployment's length, and several probes */
+#define ALLOW        "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 static void add_field(struct dx_fields *f, enum dx_field_id id, struct dx_slice name, struct dx_slice value)
 {
@@ -28,7 +29,8 @@ static struct dx_slice body_text(struct exchange *x)
     dx_out_add(&o, dx_slice_str(reason));
     dx_out_byte(&o, '\n');
     /* What a client did wrong is said to it; what is wrong inside is for the log. */
-    if ((x->status < 500 || x->outcome == OUTCOME_UPGRADE_REFUSED) && x->reason != NULL) {
+    bool of_client = x->outcome == OUTCOME_BAD_REQUEST || x->outcome == OUTCOME_UPGRADE_REFUSED;
+    if ((x->status < 500 || of_client) && x->reason != NULL) {
         dx_out_add(&o, dx_slice_str(x->reason));
         dx_out_byte(&o, '\n');
     }
@@ -57,6 +59,8 @@ static bool prepare(struct exchange *x)
     add_field(&r.fields, DX_FIELD_SERVER, DX_SLICE("Server"), DX_SLICE("diplex"));
     add_field(&r.fields, DX_FIELD_CONTENT_TYPE, DX_SLICE("Content-Type"),
               DX_SLICE("text/plain; charset=utf-8"));
+    if (x->status == 405 || x->outcome == OUTCOME_ANSWERED) /* RFC 9110 15.5.6, 9.3.7 */
+        add_field(&r.fields, DX_FIELD_ALLOW, DX_SLICE("Allow"), DX_SLICE(ALLOW));
     if (x->status == 503)
         add_field(&r.fields, DX_FIELD_RETRY_AFTER, DX_SLICE("Retry-After"), DX_SLICE(RETRY_AFTER));
     if (x->request.method_id == DX_METHOD_HEAD)

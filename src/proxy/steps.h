@@ -9,6 +9,13 @@ extern enum state (*const exchange_steps[STATE_COUNT])(struct exchange *);
 
 #define DRAIN_MAX (256u * 1024) /* unwanted body bytes that are read for the sake of a connection */
 
+/* target.c: the route, or DX_ROUTE_NONE, in *route. False: refused, *err. */
+bool target_find_route(struct exchange *x, const struct dx_forward_request *how, int *route,
+                       struct dx_http_error *err) DX_CHECKED;
+/* HTTP/1.0 without Host, as load balancers ask for their checks: to be asked as diplex's own checks ask, by a
+ * name that the site has (RFC 9112 3.3). */
+void target_lend_host(struct exchange *x);
+
 /* reply.c */
 enum state exchange_step_reply(struct exchange *x);
 enum state exchange_step_drain(struct exchange *x);

@@ -290,6 +290,19 @@ START_TEST(via_is_one_field)
 END_TEST
 
 /* Runs of neighbours are copied at once: whatever breaks a run must break it cleanly. */
+START_TEST(max_forwards_is_counted_down)
+{
+    struct dx_forward_request c = stranger();
+    const char *out =
+        forward_request(&h, &c, "OPTIONS /x HTTP/1.1\nHost: a.example\nMax-Forwards: 10\nX: y\n\n");
+
+    HAS(out, "\nMax-Forwards: 9\n");
+    HAS_NOT(out, "10");
+    HAS(forward_request(&h, &c, "GET /x HTTP/1.1\nHost: a.example\nMax-Forwards: 10\n\n"),
+        "\nMax-Forwards: 10\n");
+}
+END_TEST
+
 START_TEST(odd_spacing_and_gaps)
 {
     struct dx_forward_request c = stranger();
@@ -367,6 +380,7 @@ int main(void)
         websocket,
         te_stays_here,
         via_is_one_field,
+        max_forwards_is_counted_down,
         odd_spacing_and_gaps,
         fields_from_anywhere,
         overflow_is_told,

@@ -172,6 +172,25 @@ START_TEST(switching_protocols)
 }
 END_TEST
 
+START_TEST(upgrade_required)
+{
+    struct dx_forward_response c = to_client(DX_FRAMING_LENGTH, 0);
+    const char *text = "HTTP/1.1 426 Upgrade Required\nConnection: Upgrade, X\nUpgrade: websocket\nX: 1\n"
+                       "Sec-WebSocket-Version: 13\nContent-Length: 0\n\n";
+
+    c.date.n = 0;
+    ck_assert_str_eq(respond(&c, DX_METHOD_GET, text),
+                     "HTTP/1.1 426 Upgrade Required\nSec-WebSocket-Version: 13\nContent-Length: 0\n"
+                     "Connection: Upgrade\nUpgrade: websocket\n\n");
+    c.keep_alive = false;
+    HAS(respond(&c, DX_METHOD_GET, text), "Connection: Upgrade\nUpgrade: websocket\nConnection: close\n");
+    HAS_NOT(respond(&c, DX_METHOD_GET,
+                    "HTTP/1.1 426 Upgrade Required\nConnection: Upgrade\nUpgrade: h2c\n"
+                    "Content-Length: 0\n\n"),
+            "Upgrade:");
+}
+END_TEST
+
 START_TEST(a_cookie_of_ours_is_one_more)
 {
     struct dx_forward_response c = to_client(DX_FRAMING_LENGTH, 0);
@@ -242,7 +261,8 @@ START_TEST(trailers_pass_without_what_belongs_in_a_head)
     ck_assert_str_eq(
         trailers("Content-Length: 5\nTransfer-Encoding: chunked\nHost: evil.example\nConnection: close\n"
                  "Authorization: x\nSet-Cookie: a=b\nX-Forwarded-For: 6.6.6.6\nX-Accel-Redirect: /s\n"
-                 "x-accel-new: 1\nSCRIPT_NAME: /admin\nX-Sum: 1\nX-Forwarded-Ssl: on\n\n"),
+                 "x-accel-new: 1\nSCRIPT_NAME: /admin\nX-Sum: 1\nX-Forwarded-Ssl: on\nIf-None-Match: *\n"
+                 "Origin: null\nX-CSRFToken: 1\nVary: *\n\n"),
         "X-Sum: 1\n\n");
 }
 END_TEST
@@ -274,6 +294,7 @@ int main(void)
         the_connection_is_the_clients,
         interim_heads,
         switching_protocols,
+        upgrade_required,
         a_cookie_of_ours_is_one_more,
         odd_spacing_becomes_plain,
         overflow_is_told,

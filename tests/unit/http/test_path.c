@@ -76,6 +76,33 @@ START_TEST(a_normal_path_is_not_copied)
 }
 END_TEST
 
+START_TEST(decoded_and_resolved_apart)
+{
+    static const struct {
+        const char *path, *decoded, *resolved;
+    } rows[] = {
+        {"/a/../b", "/a/../b", "/b"},
+        {"/a/%2e%2E/b", "/a/../b", "/b"},
+        {"/a/%2e/", "/a/./", "/a/"},
+        {"/..", "/..", "/"},
+        {"/%252e%252e/a", "/%2e%2e/a", "/%2e%2e/a"},
+        {"/a%2fb", "/a/b", "/a/b"},
+        {"/a%5c..%5cb", "/a\\..\\b", "/a\\..\\b"},
+        {"/.well-known/x", "/.well-known/x", "/.well-known/x"},
+    };
+
+    for (size_t i = 0; i < DX_COUNT(rows); i++) {
+        struct dx_slice path = dx_slice_str(rows[i].path), out;
+        char buf[64];
+        ck_assert(!dx_http_path_is_normal(path) && dx_http_path_decode(path, buf, sizeof(buf), &out));
+        ck_assert_msg(dx_slice_eq(out, dx_slice_str(rows[i].decoded)), "%s", rows[i].path);
+        out.n = dx_http_path_resolve(buf, out.n);
+        ck_assert_msg(dx_slice_eq(out, dx_slice_str(rows[i].resolved)), "%s", rows[i].path);
+    }
+    ck_assert(dx_http_path_is_normal(DX_SLICE("/a.b/c..d/")));
+}
+END_TEST
+
 START_TEST(hosts)
 {
     static const struct {
@@ -158,6 +185,7 @@ int main(void)
 
     tcase_add_test(cases, normal_paths);
     tcase_add_test(cases, a_normal_path_is_not_copied);
+    tcase_add_test(cases, decoded_and_resolved_apart);
     tcase_add_test(cases, hosts);
     tcase_add_test(cases, hosts_are_bounded);
     suite_add_tcase(suite, cases);

@@ -68,12 +68,16 @@ START_TEST(refusals)
         {400, {"POST", 1, {"Host: a", "Transfer-Encoding: ,chunked"}}},
         {400, {"POST", 1, {"Host: a", "Transfer-Encoding:"}}},
         {400, {"POST", 1, {"Host: a", "Transfer-Encoding: identity"}}},
-        {400, {"POST", 1, {"Host: a", "Transfer-Encoding: identity, chunked"}}},
+        {501, {"POST", 1, {"Host: a", "Transfer-Encoding: identity, chunked"}}},
+        {400, {"POST", 1, {"Host: a", "Transfer-Encoding: chunked;q=1, chunked"}}},
+        {400, {"POST", 1, {"Host: a", "Transfer-Encoding: chunked ; q=1"}}},
+        {400, {"POST", 1, {"Host: a", "Transfer-Encoding: ;x=1, chunked"}}},
         {400, {"POST", 1, {"Host: a", "Transfer-Encoding: gzip"}}},
         {400, {"POST", 1, {"Host: a", "Transfer-Encoding: xchunked"}}},
         {400, {"POST", 1, {"Host: a", "Transfer-Encoding: \"chunked\""}}},
         {400, {"POST", 1, {"Host: a", "Transfer-Encoding: chunked;q=1"}}},
-        {400, {"POST", 1, {"Host: a", "Transfer-Encoding: gzip;x, chunked"}}},
+        {501, {"POST", 1, {"Host: a", "Transfer-Encoding: gzip;x=1, chunked"}}},
+        {501, {"POST", 1, {"Host: a", "Transfer-Encoding: x;y=\"chunked, gzip\", chunked"}}},
         {400, {"POST", 1, {"Host: a", "Transfer-Encoding: chunk ed"}}},
         {501, {"POST", 1, {"Host: a", "Transfer-Encoding: gzip, chunked"}}},
         {400, {"POST", 0, {"Host: a", "Transfer-Encoding: chunked"}}},
@@ -86,6 +90,15 @@ START_TEST(refusals)
         {417, {"POST", 1, {"Host: a", "Content-Length: 5", "Expect: 200-ok"}}},
         {417, {"POST", 1, {"Host: a", "Content-Length: 5", "Expect: 100-continue", "Expect: x"}}},
         {417, {"POST", 1, {"Host: a", "Expect:"}}},
+        {508,
+         {"GET",
+          1,
+          {"Host: a", "Via: 1.1 a, 1.1 a, 1.1 a, 1.1 a, 1.1 a, 1.1 a, 1.1 a, 1.1 a, 1.1 a, 1.1 a",
+           "Via: 1.1 a, 1.1 a, 1.1 a, 1.1 a, 1.1 a, 1.1 a, 1.1 a, 1.1 a, 1.1 a, 1.1 a, 1.1 a"}}},
+        {400, {"OPTIONS", 1, {"Host: a", "Max-Forwards: 1", "Max-Forwards: 1"}}},
+        {400, {"OPTIONS", 1, {"Host: a", "Max-Forwards: -1"}}},
+        {400, {"OPTIONS", 1, {"Host: a", "Max-Forwards: 1, 1"}}},
+        {400, {"OPTIONS", 1, {"Host: a", "Max-Forwards:"}}},
     };
 
     for (size_t i = 0; i < DX_COUNT(rows); i++) {
@@ -224,6 +237,32 @@ START_TEST(connection_and_upgrade)
 }
 END_TEST
 
+START_TEST(max_forwards_of_options)
+{
+    static const struct {
+        struct input in;
+        bool counted;
+        uint64_t n;
+    } rows[] = {
+        {{"OPTIONS", 1, {"Host: a", "Max-Forwards: 0"}}, true, 0},
+        {{"OPTIONS", 0, {"Max-Forwards: 007"}}, true, 7},
+        {{"OPTIONS", 1, {"Host: a", "Max-Forwards: 99999999999999999999999999"}}, true, UINT64_MAX},
+        {{"OPTIONS", 1, {"Host: a"}}, false, 0},
+        {{"GET", 1, {"Host: a", "Max-Forwards: 0"}}, false, 0},
+        {{"GET", 1, {"Host: a", "Max-Forwards: x"}}, false, 0},
+    };
+
+    for (size_t i = 0; i < DX_COUNT(rows); i++) {
+        struct dx_field at[FIELDS_MAX];
+        struct dx_request r;
+        struct dx_http_error err;
+        ck_assert_msg(decide(&rows[i].in, &r, at, &err), "row %zu: %s", i, err.reason);
+        ck_assert_msg(r.counted == rows[i].counted && r.max_forwards == rows[i].n, "row %zu", i);
+        ck_assert_msg(at[r.fields.n - 1].drop == rows[i].counted, "row %zu", i); /* it is written anew */
+    }
+}
+END_TEST
+
 START_TEST(connection_takes_fields_away)
 {
     const struct input in = {"GET",
@@ -296,6 +335,7 @@ int main(void)
     tcase_add_test(cases, connection_options_are_bounded);
     tcase_add_test(cases, framing);
     tcase_add_test(cases, connection_and_upgrade);
+    tcase_add_test(cases, max_forwards_of_options);
     tcase_add_test(cases, connection_takes_fields_away);
     tcase_add_test(cases, host_of_the_target);
     tcase_add_test(cases, host_of_the_field);

@@ -142,10 +142,16 @@ START_TEST(upgrades_and_dropped_fields)
         101, 1, DX_METHOD_GET, {"Connection: Upgrade", "Upgrade: websocket", "Content-Length: 0"}};
     const struct input named = {
         200, 1, DX_METHOD_GET, {"Connection: keep-alive, x-hop", "X-Hop: 1", "Upgrade: h2c"}};
+    const struct input other = {101, 1, DX_METHOD_GET, {"Connection: Upgrade", "Upgrade: h2c"}};
+    const struct input asks = {426, 1, DX_METHOD_GET, {"Connection: upgrade", "Upgrade: WebSocket"}};
+    const struct input asks_other = {426, 1, DX_METHOD_GET, {"Connection: upgrade", "Upgrade: TLS/1.0"}};
     struct dx_field at[FIELDS_MAX];
     struct dx_response r;
     struct dx_http_error err;
 
+    ck_assert(decide(&other, &r, at, &err) && !r.upgrade && !r.offers_websocket);
+    ck_assert(decide(&asks, &r, at, &err) && !r.upgrade && r.offers_websocket);
+    ck_assert(decide(&asks_other, &r, at, &err) && !r.upgrade && !r.offers_websocket);
     ck_assert(decide(&upgrade, &r, at, &err));
     ck_assert(r.upgrade && at[2].drop && !at[1].drop);
     ck_assert(decide(&named, &r, at, &err));

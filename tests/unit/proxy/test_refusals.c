@@ -69,6 +69,75 @@ START_TEST(rules_that_are_broken)
 }
 END_TEST
 
+START_TEST(answers_to_what_is_refused)
+{
+    world_make("asgi", 1, "", "trusted_proxies: [192.0.2.1]\n");
+    struct peer *c = client_new(), *d = client_new(), *e = client_new(), *f = client_new();
+    say(c, "\r\nHEAD /app/ HTTP/1.1\r\n\r\n"); /* no Host */
+    (void)hears_head(c, "HTTP/1.1 400 Bad Request");
+    hears_end(c); /* no content */
+    say(d, "TRACE /app/ HTTP/1.1\r\nHost: a\r\n\r\n");
+    HAS(answered(d, "HTTP/1.1 405 Method Not Allowed", false),
+        "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    say(e, "GET https://a/app/ HTTP/1.1\r\nHost: a\r\n\r\n");
+    (void)answered(e, "HTTP/1.1 421 Misdirected Request", false);
+    say(f, "GET /app/ HTTP/3.0\r\nHost: a\r\n\r\n");
+    (void)hears_head(f, "HTTP/1.1 505 HTTP Version Not Supported");
+    hears(f, "505 HTTP Version Not Supported\nnot HTTP/1\n"); /* RFC 9110 15.6.6: why */
+    server_untouched(0);
+    world_end("bad_request bad_request bad_request bad_request");
+}
+END_TEST
+
+START_TEST(options_that_go_no_further)
+{
+    world_make("asgi", 1, "", "");
+    struct peer *c = client_new();
+    say(c, "OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n");
+    HAS(answered(c, "HTTP/1.1 200 OK", true), "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    say(c, "OPTIONS /nowhere HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n");
+    (void)answered(c, "HTTP/1.1 200 OK", true);
+    server_untouched(0);
+    say(c, "OPTIONS /app/ HTTP/1.1\r\nHost: a\r\nMax-Forwards: 1\r\n\r\n");
+    HAS(hears_head(server_accept(0), "OPTIONS /app/ HTTP/1.1"), "Max-Forwards: 0");
+    peer_close(c);
+    world_end("answered answered client_left");
+}
+END_TEST
+
+/* Of a chunked body that is broken, nothing is forwarded as far as the fault is here already. */
+START_TEST(broken_chunks_at_once)
+{
+    static const char *rows[] = {"x\r\n", "3\r\nabcd\r\n", "3\r\nabc\r\n0\r\nA : 1\r\n\r\n",
+                                 "3\r\nabc\r\n0\r\nA\n"};
+    world_make("asgi", 1, "", "log: {access: off}\n");
+    for (size_t i = 0; i < DX_COUNT(rows); i++) {
+        struct peer *c = client_new();
+        char text[200];
+        snprintf(text, sizeof(text), "POST /app/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n%s",
+                 rows[i]);
+        say(c, text);
+        (void)answered(c, "HTTP/1.1 400 Bad Request", false);
+        peer_close(c);
+    }
+    server_untouched(0);
+    world_end("");
+}
+END_TEST
+
+START_TEST(a_client_that_names_no_host)
+{
+    world_make("asgi", 1, "    health: {path: /up, host: shop.example}\n", "");
+    struct peer *c = client_new();
+    say(c, "GET /app/ HTTP/1.0\r\n\r\n");
+    const char *head = hears_head(server_accept(0), "GET /app/ HTTP/1.1");
+    HAS(head, "Host: shop.example");
+    HAS(head, "X-Forwarded-Host: shop.example");
+    peer_close(c);
+    world_end("client_left");
+}
+END_TEST
+
 START_TEST(too_much_of_a_head)
 {
     static char long_path[600], many[4000];
@@ -461,6 +530,10 @@ int main(void)
     const TTest *tests[] = {
         no_route,
         rules_that_are_broken,
+        answers_to_what_is_refused,
+        options_that_go_no_further,
+        broken_chunks_at_once,
+        a_client_that_names_no_host,
         too_much_of_a_head,
         too_much_of_a_body,
         too_much_of_a_streamed_body,

@@ -313,6 +313,57 @@ START_TEST(ten_thousand_routes)
 }
 END_TEST
 
+START_TEST(paths_with_two_readings)
+{
+    static const struct {
+        const char *path, *compared;
+        int route;
+    } rows[] = {
+        {"/async/x", "/async/x", 0},
+        {"/%61sync/x", "/async/x", 0},
+        {"/async%2fx", "/async/x", 0},
+        {"/async/a/../x", "/async/x", 0},
+        {"/async/./x", "/async/x", 0},
+        {"/async/..", NULL, DX_ROUTE_TWO_READINGS},
+        {"/async/../x", NULL, DX_ROUTE_TWO_READINGS},
+        {"/async/%2e%2e/x", NULL, DX_ROUTE_TWO_READINGS},
+        {"/async/..%2fx", NULL, DX_ROUTE_TWO_READINGS},
+        {"/async%2f..%2fx", NULL, DX_ROUTE_TWO_READINGS},
+        {"/x/../async/y", NULL, DX_ROUTE_TWO_READINGS},
+        {"/./async/y", NULL, DX_ROUTE_TWO_READINGS},
+        {"/%2e/async/y", NULL, DX_ROUTE_TWO_READINGS},
+        {"/x/../y", "/y", 1},
+        {"/../y", "/y", 1},
+        {"/x/%252e%252e/async/", "/x/%2e%2e/async/", 1},
+        {"/x/..;/async/", "/x/..;/async/", 1},
+        {"/x/..\\async/", "/x/..\\async/", 1},
+        {"/%00", NULL, DX_ROUTE_UNDECODABLE},
+        {"/%", NULL, DX_ROUTE_UNDECODABLE},
+        {"x", NULL, DX_ROUTE_UNDECODABLE},
+        {"", NULL, DX_ROUTE_UNDECODABLE},
+    };
+
+    TABLE(KEY("", "/async/"), KEY("", "/"));
+    for (size_t i = 0; i < DX_COUNT(rows); i++) {
+        struct dx_slice raw = dx_slice_str(rows[i].path), path;
+        char *buf = malloc(raw.n ? raw.n : 1); /* no byte too many, so that a sanitizer sees one */
+        ck_assert_ptr_nonnull(buf);
+        int found = dx_route_of_path(made, DX_SLICE("a.example"), raw, buf, &path);
+        ck_assert_msg(found == rows[i].route, "%s: %d", rows[i].path, found);
+        if (rows[i].compared)
+            ck_assert_msg(dx_slice_eq(path, dx_slice_str(rows[i].compared)), "%s: %.*s", rows[i].path,
+                          DX_SLICE_ARGS(path));
+        free(buf);
+    }
+    TABLE(KEY("", "/async/"));
+    char buf[16];
+    struct dx_slice path;
+    ck_assert_int_eq(dx_route_of_path(made, DX_SLICE(""), DX_SLICE("/x/../async/"), buf, &path),
+                     DX_ROUTE_TWO_READINGS); /* no route as it stands */
+    ck_assert_int_eq(dx_route_of_path(made, DX_SLICE(""), DX_SLICE("/x/../y"), buf, &path), DX_ROUTE_NONE);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("route");
@@ -331,6 +382,7 @@ int main(void)
         free_takes_nothing,
         agrees_with_the_obvious_table,
         ten_thousand_routes,
+        paths_with_two_readings,
     };
 
     tcase_add_checked_fixture(tc, NULL, teardown);
