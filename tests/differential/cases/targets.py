@@ -163,7 +163,7 @@ CASES = [
     _get('http://a/b?c', expect='/b?c'),
     _get('HTTP://a/b', expect='/b'),
     _get('http://A/b', expect='/b'),
-    _get('https://a:443/b', host=b'Host: a:443\r\n', expect='/b'),
+    _refused('https://a:443/b', b'Host: a:443\r\n'),  # 421: it came without TLS
     _get('http://a:1234?hail=all', host=b'Host: a:1234\r\n', expect='/?hail=all'),
     _get('http://a:1234', host=b'Host: a:1234\r\n', expect='/'),
     _get('http://a//b', expect='//b'),
