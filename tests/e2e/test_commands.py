@@ -6,7 +6,7 @@ import re
 import signal
 
 import pytest
-from harness import one_pool, run_diplex, two_pools
+from harness import ROOT, one_pool, run_diplex, two_pools
 from wire import wait_until
 
 
@@ -80,6 +80,38 @@ def test_explain_lists_servers(explain):
 def test_explain_without_a_route(explain):
     said = lines(explain('GET', '/nothing', code=1))
     assert said['route'].startswith('none of 4') and said['answer'].startswith('404 Not Found')
+
+
+def test_explain_tells_of_another_host(directory):
+    path = directory / 'hosts.yaml'
+    path.write_text('routes: {"shop.example.com/api/": "asgi://web:8000"}')
+    done = run_diplex('explain', 'GET', 'http://elsewhere.example.com/api/', '-c', path)
+    assert done.returncode == 1
+    assert lines(done.stdout)['why'] == 'the path would match, were it for another host: shop.example.com/api/'
+
+
+@pytest.mark.parametrize(('sticky', 'how'), [('client_ip', "by the client's address"), ('{header: X-Room}', 'by the field X-Room')])
+def test_explain_tells_how_a_pool_is_sticky(directory, sticky, how):
+    path = directory / 'sticky.yaml'
+    path.write_text(f'pools: {{app: {{kind: asgi, servers: [web:8000], sticky: {sticky}}}}}\nroutes: {{/: app}}')
+    done = run_diplex('explain', 'GET', '/', '-c', path)
+    assert done.returncode == 0, done.stderr
+    assert lines(done.stdout)['sticky'] == how
+
+
+@pytest.mark.parametrize(
+    ('command', 'page'), [('manual', 'docs/configuration.md'), ('schema', 'config/diplex.schema.json')]
+)
+def test_what_is_generated_is_what_the_program_prints(command, page):
+    done = run_diplex(command)
+    assert (done.returncode, done.stdout) == (0, (ROOT / page).read_text())
+
+
+def test_help_of_one_command_and_of_none():
+    done = run_diplex('help', 'drain')
+    assert done.returncode == 0 and done.stdout.startswith('usage: diplex drain')
+    wrong = run_diplex('help', 'drian')
+    assert wrong.returncode == 2 and 'drain' in wrong.stderr
 
 
 def test_explain_refuses_what_diplex_refuses(explain):
