@@ -95,8 +95,15 @@ struct dx_config {
     enum dx_log_level log_level;
     uint64_t hints; /* between two lines of the same hint about the same pool; 0: none is said */
     struct { uint64_t header, body, send, idle; } timeouts; /* the client's side: time-outs for its head, between pieces of its body, for it to take an answer, between requests */
-    struct { uint64_t header_size, url, body; unsigned header_count; } limits;
-    struct { uint64_t memory; const char *path; uint64_t response_size; } buffer; /* spooled bodies: this much in memory, then an unlinked file here; of an answer at most response_size in the file */
+    struct {
+        uint64_t header_size, url, body;
+        unsigned header_count;
+        unsigned connections, connections_per_client, tunnels; /* over all workers; 0: `auto`, resolved where descriptors are known */
+        unsigned connection_requests;                          /* 0: no limit */
+        uint64_t connection_time;                              /* 0: no limit */
+        uint64_t body_rate, send_rate;                         /* bytes a second; 0: no limit */
+    } limits;
+    struct { uint64_t memory; const char *path; uint64_t response_size, total_memory, total_disk; } buffer; /* spooled bodies: this much in memory, then an unlinked file here; of an answer at most response_size in the file; the totals are over all bodies */
     struct dx_pool_config *pools;
     unsigned pools_n;
     struct dx_route_config *routes;

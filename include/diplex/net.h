@@ -23,6 +23,9 @@ bool dx_listen_open(const struct dx_address *a, bool reuse_port, unsigned mode, 
  * waits). A Unix peer has no name: its address is of family AF_UNIX and its text "unix". */
 int dx_listen_accept(int listener, struct dx_address *peer);
 
+/* A descriptor that is good for nothing but to be given up for another one. -1: there is none. */
+int dx_net_reserve(void);
+
 enum dx_io {
     DX_IO_OK,    /* some bytes moved */
     DX_IO_AGAIN, /* none could; an edge will tell */
@@ -33,6 +36,7 @@ enum dx_io {
 struct dx_transport {
     struct dx_watch watch;   /* watch.fd is the socket; its on_event calls dx_transport_ready first */
     bool readable, writable; /* as far as known: cleared when the kernel said no, set by an edge */
+    bool watched_over;       /* dx_transport_watch_over was called */
     bool hung_up; /* the other side closed or half-closed: an edge said so; bytes may still wait to be read */
     bool unsure;  /* the last read was short: a reset may stand behind it, of which no edge will tell */
 };
@@ -67,11 +71,15 @@ enum dx_io dx_transport_take(struct dx_transport *t, struct dx_pipe *p, size_t m
 enum dx_io dx_transport_give(struct dx_transport *t, struct dx_pipe *p);
 /* From `*at` of a file on, at most `most` bytes; *at is advanced. DX_IO_EOF: the file ends before `*at`. */
 enum dx_io dx_transport_send_file(struct dx_transport *t, int file, int64_t *at, size_t most);
-/* Bytes that were sent and that the other side has not acknowledged: they wait in the kernel or are on their way. */
+/* Bytes that were sent and that the other side has not acknowledged: they wait in the kernel or are on their
+ * way. */
 size_t dx_transport_pending(const struct dx_transport *t);
 /* Looks, without taking a byte, whether the connection is broken or ended (hung_up) or has nothing to read
  * (readable is cleared). */
 void dx_transport_look(struct dx_transport *t);
+/* The kernel is to find out whether the other side, silent for minutes, is there still: for connections that
+ * may be silent for long. Those that a listener accepts have it from there. Again has no effect. */
+void dx_transport_watch_over(struct dx_transport *t);
 void dx_transport_shutdown(struct dx_transport *t); /* no more bytes from us */
 void dx_transport_close(struct dx_transport *t);    /* fine when not open */
 void dx_transport_reset(struct dx_transport *t); /* closes with RST: what was sent is not a whole message */

@@ -8,6 +8,7 @@
 
 #include "diplex/board.h"
 #include "diplex/config.h"
+#include "diplex/crowd.h"
 #include "diplex/journal.h"
 #include "diplex/loop.h"
 #include "diplex/queue.h"
@@ -50,6 +51,8 @@ struct dx_proxy_setup {
     int news_fd;                /* eventfd for failures of servers; -1: none */
     struct dx_journal *access;  /* borrowed; NULL: no access log */
     struct dx_proxy_hints *hints; /* borrowed, shared by all workers; NULL: hints are counted and not said */
+    struct dx_crowd *crowd;       /* borrowed, shared by all workers; NULL: connections of a client are not counted */
+    unsigned descriptors;         /* that the process may have, for limits that are `auto`; 0: nobody knows */
 };
 
 struct dx_proxy *dx_proxy_new(const struct dx_proxy_setup *s) DX_CHECKED;
@@ -59,8 +62,13 @@ void dx_proxy_free(struct dx_proxy **p); /* after dx_proxy_cut */
 bool dx_proxy_use(struct dx_proxy *p, struct dx_snapshot *s) DX_CHECKED;
 
 /* Takes the connection over, whatever happens. `preamble`: it begins with a header of the PROXY protocol, which is believed
- * of peers in trusted_proxies; every other connection is closed, counted and told in the log. */
+ * of peers in trusted_proxies; every other connection is closed, counted and told in the log. So is one over a limit. */
 void dx_proxy_accept(struct dx_proxy *p, int fd, const struct dx_address *peer, bool preamble);
+
+/* Out of descriptors: closes a connection to a server or of a client that is idle. False: none is. */
+bool dx_proxy_make_room(struct dx_proxy *p) DX_CHECKED;
+/* ... and none was, so this one had to be closed: counted and told. */
+void dx_proxy_turned_away(struct dx_proxy *p, const struct dx_address *peer);
 
 /* Servers have been drained, or are not any more: connections to those that are are kept no longer. */
 void dx_proxy_look_at_drains(struct dx_proxy *p);

@@ -23,6 +23,8 @@ void dx_upstream_free(struct dx_upstream **u);
 /* Servers have been drained, or are not any more: closes the idle connections to those that are, and keeps none of theirs. */
 void dx_upstream_look_at_drains(struct dx_upstream *u);
 /* Closes every idle connection now (stopping). */
+/* Of all servers, one idle connection, to make room; false: none is. */
+bool dx_upstream_close_an_idle(struct dx_upstream *u) DX_CHECKED;
 void dx_upstream_close_idle(struct dx_upstream *u);
 
 /* The worker's view of a board pool; made at first use, lives as long as u. NULL: out of memory. Settings are copied. */

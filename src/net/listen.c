@@ -7,8 +7,15 @@
 
 #include "diplex/net.h"
 #include "diplex/os/fd.h"
+#include "net/internal.h"
 
 #define BACKLOG 4096 /* the kernel lowers it to net.core.somaxconn */
+
+/* Two minutes after the last byte of a host that has vanished, its connections end: the first look after one,
+ * then four more. Who is there answers in his kernel, however idle he is. */
+#define ALIVE_IDLE_S  60
+#define ALIVE_EVERY_S 15
+#define ALIVE_TIMES   4
 
 static bool set_option(int fd, int level, int name)
 {
@@ -38,11 +45,26 @@ static bool remove_stale_file(const struct dx_address *a)
     return unlink(a->u.un.sun_path) == 0;
 }
 
+void net_watch_over(int fd)
+{
+    static const struct {
+        int name, value;
+    } times[] = {{TCP_KEEPIDLE, ALIVE_IDLE_S}, {TCP_KEEPINTVL, ALIVE_EVERY_S}, {TCP_KEEPCNT, ALIVE_TIMES}};
+    if (!set_option(fd, SOL_SOCKET, SO_KEEPALIVE))
+        return;
+    for (size_t i = 0; i < DX_COUNT(times); i++) /* a Unix socket has none of them */
+        (void)setsockopt(fd, IPPROTO_TCP, times[i].name, &times[i].value, sizeof(int));
+}
+
+int dx_net_reserve(void) { return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0); }
+
 static bool prepare(int fd, const struct dx_address *a, bool reuse_port)
 {
     if (dx_address_is_unix(a))
         return remove_stale_file(a);
-    (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY); /* accepted sockets inherit it */
+    /* Accepted sockets inherit these. */
+    (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY);
+    net_watch_over(fd);
     if (!set_option(fd, SOL_SOCKET, SO_REUSEADDR) ||
         (reuse_port && !set_option(fd, SOL_SOCKET, SO_REUSEPORT)))
         return false;

@@ -9,6 +9,7 @@
 
 #include "diplex/net.h"
 #include "diplex/os/fd.h"
+#include "net/internal.h"
 
 #define GATHER_MAX     8
 #define TOGETHER_BYTES 2048
@@ -17,7 +18,7 @@ bool dx_transport_open(struct dx_transport *t, struct dx_loop *l, int fd, bool c
 {
     t->readable = false;
     t->writable = connected;
-    t->hung_up = t->unsure = false;
+    t->hung_up = t->unsure = t->watched_over = false;
     if (dx_watch_start_edge(l, &t->watch, fd))
         return true;
     t->watch.fd = -1;
@@ -154,6 +155,13 @@ bool dx_transport_local(const struct dx_transport *t, struct dx_address *out)
         return false;
     *out = a;
     return true;
+}
+
+void dx_transport_watch_over(struct dx_transport *t)
+{
+    if (!t->watched_over)
+        net_watch_over(t->watch.fd);
+    t->watched_over = true;
 }
 
 void dx_transport_shutdown(struct dx_transport *t)

@@ -42,7 +42,8 @@ static void held_back(struct exchange *x)
     if (x->held)
         return;
     x->held = true;
-    (void)hints_spool_failed(x, "answer", "a server waits for its slow client");
+    if (errno != SHELF_FULL)
+        (void)hints_spool_failed(x, "answer", "a server waits for its slow client");
 }
 
 /* What is in the outlet goes behind what is in the spool: all of it or nothing. */
@@ -56,9 +57,9 @@ static bool keep(struct exchange *x)
         return false;
     for (unsigned i = x->down.at; i < x->down.n; i++) {
         const struct iovec *v = &x->down.iov[i];
-        if (!dx_spool_append(s, dx_slice_of(v->iov_base, v->iov_len))) {
+        if (!shelf_append(x, s, dx_slice_of(v->iov_base, v->iov_len))) {
             held_back(x);
-            dx_spool_cut(s, before);
+            shelf_cut(x, s, before);
             return false;
         }
     }
@@ -94,7 +95,7 @@ static bool begin(struct exchange *x)
     dx_spool_init(&x->absorbed, (size_t)c->buffer.memory, c->buffer.path);
     x->absorbed_at = 0;
     if (!outlet_empty(&x->down) && !keep(x)) {
-        dx_spool_fini(&x->absorbed);
+        shelf_clear(x, &x->absorbed);
         return false;
     }
     x->absorbing = true;
@@ -149,12 +150,14 @@ static enum dx_io send_piece(struct exchange *x, struct dx_transport *t)
         struct iovec v = {.iov_base = s->memory + x->absorbed_at, .iov_len = data.n};
         enum dx_io io = dx_transport_send(t, &v, 1, false, &sent);
         x->absorbed_at += sent;
+        x->down.sent += sent;
         return io;
     }
     int64_t at = (int64_t)(x->absorbed_at - s->memory_n);
-    uint64_t left = s->file_n - (uint64_t)at;
+    uint64_t left = s->file_n - (uint64_t)at, before = x->absorbed_at;
     enum dx_io io = dx_transport_send_file(t, s->fd, &at, left < FILE_PIECE ? (size_t)left : FILE_PIECE);
     x->absorbed_at = s->memory_n + (uint64_t)at;
+    x->down.sent += x->absorbed_at - before;
     return io;
 }
 
@@ -218,7 +221,7 @@ void absorb_drop(struct exchange *x)
 {
     dx_deadline_clear(&x->silence);
     if (x->absorbing)
-        dx_spool_fini(&x->absorbed);
+        shelf_clear(x, &x->absorbed);
     x->absorbing = x->held = false;
 }
 
@@ -257,7 +260,7 @@ static void leave_server(struct exchange *x)
     if (outlet_empty(&x->down))
         inlet_release(&x->in, &b);
     if (x->spool_open)
-        dx_spool_fini(&x->spool);
+        shelf_clear(x, &x->spool);
     if (x->timed)
         x->armed_for = STATE_DELIVER; /* a client is not given time anew because its server is done */
 }

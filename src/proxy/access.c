@@ -9,10 +9,18 @@
 #include "proxy/front.h"
 #include "proxy/internal.h"
 
-#define LINES_BYTES     (32u * 1024)
-#define LINE_MAX        (12u * 1024) /* a line that would be longer has its path cut */
-#define PATH_MAX_LOGGED 2048u
-#define FLUSH_MS        100
+#define LINES_BYTES (48u * 1024)
+#define LINE_MAX                                                                                           \
+    (24u * 1024) /* nothing is longer: what comes from outside is cut, and escaped takes six times as much \
+                  */
+#define PATH_MAX_LOGGED   2048u
+#define HOST_MAX_LOGGED   256u
+#define WORD_MAX_LOGGED   128u
+#define METHOD_MAX_LOGGED 32u
+#define FIELD_MAX_LOGGED  512u
+#define MARK_BYTES        24u /* "[+12345]" */
+#define JOINED_BYTES      8192u /* limits.url is at most this, the method and the version included */
+#define FLUSH_MS          100
 
 static void key(struct dx_out *o, const char *name)
 {
@@ -26,6 +34,26 @@ static void text(struct dx_out *o, const char *name, struct dx_slice value)
 {
     key(o, name);
     dx_out_json(o, value);
+}
+
+/* What is longer is cut, and ends in how much is left out: "/abc[+1234]". Made in `room`. */
+static struct dx_slice shorten(struct dx_slice s, size_t max, char room[PATH_MAX_LOGGED + MARK_BYTES])
+{
+    if (DX_LIKELY(s.n <= max))
+        return s;
+    DX_ASSERT(max <= PATH_MAX_LOGGED);
+    struct dx_out o = dx_out_of(room, PATH_MAX_LOGGED + MARK_BYTES);
+    dx_out_add(&o, dx_slice_of(s.p, max));
+    DX_OUT_LIT(&o, "[+");
+    dx_out_u64(&o, s.n - max);
+    dx_out_byte(&o, ']');
+    return dx_out_slice(&o);
+}
+
+static void cut_text(struct dx_out *o, const char *name, struct dx_slice value, size_t max)
+{
+    char room[PATH_MAX_LOGGED + MARK_BYTES];
+    text(o, name, shorten(value, max, room));
 }
 
 static void number(struct dx_out *o, const char *name, uint64_t value)
@@ -44,23 +72,20 @@ static void span(struct dx_out *o, const char *name, uint64_t from, uint64_t to)
         dx_out_ms(o, to - from);
 }
 
-static struct dx_slice shorten(struct dx_slice s, size_t max)
-{
-    return dx_slice_of(s.p, s.n < max ? s.n : max);
-}
-
-/* The path and the query that were forwarded; joined in buf where they do not stand together (http://a?b). */
-static struct dx_slice target_path(const struct exchange *x, char buf[static PATH_MAX_LOGGED])
+/* The path and the query that were forwarded; joined in buf where they do not stand together (http://a?b): of what is
+ * cut in any case, no more than that. */
+static struct dx_slice target_path(const struct exchange *x, char buf[static JOINED_BYTES])
 {
     const struct dx_request *r = &x->request;
-    struct dx_out joined = dx_out_of(buf, PATH_MAX_LOGGED);
+    struct dx_out joined = dx_out_of(buf, JOINED_BYTES);
 
     if (r->path.n == 0 || r->query.n == 0)
-        return shorten(r->path.n > 0 ? r->path : r->target, PATH_MAX_LOGGED);
+        return r->path.n > 0 ? r->path : r->target;
     if (r->query.p == r->path.p + r->path.n)
-        return shorten(dx_slice_of(r->path.p, r->path.n + r->query.n), PATH_MAX_LOGGED);
-    dx_out_add(&joined, shorten(r->path, PATH_MAX_LOGGED));
-    dx_out_add(&joined, shorten(r->query, PATH_MAX_LOGGED - dx_out_slice(&joined).n));
+        return dx_slice_of(r->path.p, r->path.n + r->query.n);
+    dx_out_add(&joined, r->path);
+    dx_out_add(&joined, r->query);
+    DX_ASSERT(!joined.overflow);
     return dx_out_slice(&joined);
 }
 
@@ -91,17 +116,17 @@ static void route(struct dx_out *o, const struct exchange *x)
 
 static void write_json(const struct exchange *x, uint64_t now_us, struct dx_out *o)
 {
-    char when[DX_CLOCK_RFC3339], target[PATH_MAX_LOGGED];
+    char when[DX_CLOCK_RFC3339], target[JOINED_BYTES];
     size_t when_n = dx_clock_rfc3339(x->start_wall_us, when, sizeof(when));
 
     DX_OUT_LIT(o, "{\"time\":\"");
     dx_out_add(o, dx_slice_of(when, when_n));
     dx_out_byte(o, '"');
     text(o, "id", x->request_id);
-    text(o, "client", x->client_ip);
-    text(o, "method", shorten(x->request.method, 32));
-    text(o, "host", shorten(x->request.host, 256));
-    text(o, "path", target_path(x, target));
+    cut_text(o, "client", x->client_ip, WORD_MAX_LOGGED);
+    cut_text(o, "method", x->request.method, METHOD_MAX_LOGGED);
+    cut_text(o, "host", x->request.host, HOST_MAX_LOGGED);
+    cut_text(o, "path", target_path(x, target), PATH_MAX_LOGGED);
     number(o, "status", x->status);
     text(o, "outcome", dx_slice_str(outcome_row(x->outcome)->word));
     maybe(o, "reason", x->reason);
@@ -120,9 +145,11 @@ static void write_json(const struct exchange *x, uint64_t now_us, struct dx_out 
 }
 
 /* In the common format a quote or control inside a quoted part is written as \xNN, as other servers do. */
-static void common_text(struct dx_out *o, struct dx_slice s)
+static void common_text(struct dx_out *o, struct dx_slice whole, size_t max)
 {
     static const char hex[] = "0123456789abcdef";
+    char room[PATH_MAX_LOGGED + MARK_BYTES];
+    struct dx_slice s = shorten(whole, max, room);
     for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
         if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
@@ -139,22 +166,22 @@ static struct dx_slice field_text(const struct exchange *x, struct dx_slice name
 {
     for (unsigned i = 0; i < x->request.fields.n; i++)
         if (dx_slice_eq_nocase(x->request.fields.at[i].name, name))
-            return shorten(x->request.fields.at[i].value, 512);
+            return x->request.fields.at[i].value;
     return DX_SLICE("-");
 }
 
 static void write_common(const struct exchange *x, struct dx_out *o)
 {
-    char when[DX_CLOCK_RFC3339], target[PATH_MAX_LOGGED];
+    char when[DX_CLOCK_RFC3339], target[JOINED_BYTES];
     size_t when_n = dx_clock_common(x->start_wall_us, when, sizeof(when));
 
     dx_out_add(o, x->client_ip);
     DX_OUT_LIT(o, " - - [");
     dx_out_add(o, dx_slice_of(when, when_n));
     DX_OUT_LIT(o, "] \"");
-    common_text(o, shorten(x->request.method, 32));
+    common_text(o, x->request.method, METHOD_MAX_LOGGED);
     dx_out_byte(o, ' ');
-    common_text(o, target_path(x, target));
+    common_text(o, target_path(x, target), PATH_MAX_LOGGED);
     DX_OUT_LIT(o, " HTTP/1.");
     dx_out_u64(o, x->request.minor);
     DX_OUT_LIT(o, "\" ");
@@ -162,9 +189,9 @@ static void write_common(const struct exchange *x, struct dx_out *o)
     dx_out_byte(o, ' ');
     dx_out_u64(o, x->body_out);
     DX_OUT_LIT(o, " \"");
-    common_text(o, field_text(x, DX_SLICE("referer")));
+    common_text(o, field_text(x, DX_SLICE("referer")), FIELD_MAX_LOGGED);
     DX_OUT_LIT(o, "\" \"");
-    common_text(o, field_text(x, DX_SLICE("user-agent")));
+    common_text(o, field_text(x, DX_SLICE("user-agent")), FIELD_MAX_LOGGED);
     DX_OUT_LIT(o, "\"\n");
 }
 
@@ -197,8 +224,10 @@ void access_write(struct exchange *x)
         write_json(x, dx_loop_now_us(p->loop), &o);
     else
         write_common(x, &o);
-    if (o.overflow)
+    if (o.overflow) { /* a route's own name of kilobytes */
+        proxy_count(p, DX_COUNTER_LOG_DROPPED, 1);
         return;
+    }
     p->lines_n += dx_out_slice(&o).n;
     if (!p->lines_flush.set) {
         p->lines_flush.on_due = on_flush;

@@ -11,7 +11,9 @@
 #include "proxy/client.h"
 
 #define LAST_MOMENT_MS 1000
-#define PIPELINE_TURNS 16 /* requests of one client before the others have their turn */
+#define PIPELINE_TURNS 16  /* requests of one client before the others have their turn */
+#define LOOKS_MOST     64  /* at clients, for one that is idle */
+#define FRESH_MS       100 /* a new client's request may be on its way, or here and not read yet */
 
 void client_combs_init(struct dx_proxy *p)
 {
@@ -50,6 +52,8 @@ static void client_close(struct client *c)
     else
         dx_deadline_clear(&c->idle);
     inlet_release(&c->in, &b);
+    if (c->counted)
+        room_leave(p, c->front.ip);
     dx_list_remove(&c->link);
     p->clients_n--;
     proxy_count(p, DX_COUNTER_CLIENTS_OPEN, -1);
@@ -62,9 +66,19 @@ static void client_close(struct client *c)
 static uint64_t patience(const struct client *c)
 {
     const struct dx_config *config = view_config(c->proxy->view);
-    if (c->served)
+    if (c->served > 0)
         return config->timeouts.idle;
     return c->proxy->stopping ? LAST_MOMENT_MS : config->timeouts.header;
+}
+
+/* Whom a load balancer speaks for is known now. False: that one has too many connections. */
+static bool client_is_let_in(struct client *c)
+{
+    struct dx_address a;
+    bool counted = false, named = !c->front.anonymous && dx_address_from_ip(c->front.ip, 0, &a);
+    bool in = !named || room_for_client(c->proxy, &a, c->front.ip, &counted);
+    c->counted = counted;
+    return in;
 }
 
 static void on_idle(struct dx_deadline *d)
@@ -77,8 +91,11 @@ static void on_idle(struct dx_deadline *d)
 
 static void on_again(struct dx_task *t) { client_run(DX_CONTAINER(t, struct client, again)); }
 
+/* The last of those that are idle: the first one makes room when there is none. */
 static void wait_idle(struct client *c)
 {
+    dx_list_remove(&c->link);
+    dx_list_push_tail(&c->proxy->clients, &c->link);
     c->idle.on_due = on_idle;
     dx_deadline_set(c->proxy->loop, &c->idle, patience(c));
 }
@@ -90,7 +107,7 @@ static bool client_introduced(struct client *c)
     const char *reason = NULL;
     enum front_io io = client_read_preamble(c, &reason);
 
-    if (io == FRONT_OK)
+    if (io == FRONT_OK && client_is_let_in(c))
         return true;
     if (io == FRONT_WAIT) { /* the time is for the whole header */
         if (c->proxy->stopping)
@@ -101,6 +118,15 @@ static bool client_introduced(struct client *c)
         proxy_refused(c->proxy, c->front.ip, reason);
     client_close(c);
     return false;
+}
+
+/* It has asked so often, or for so long, that this is its last request. */
+static bool worn_out(const struct client *c)
+{
+    const struct dx_config *config = view_config(c->proxy->view);
+    uint64_t most = config->limits.connection_requests, ms = config->limits.connection_time;
+    return (most != 0 && c->served >= most) ||
+           (ms != 0 && dx_loop_now_ms(c->proxy->loop) >= (uint64_t)c->front.since_s * 1000 + ms);
 }
 
 /* Between requests: are there bytes of another one? True: an exchange was begun. */
@@ -114,7 +140,7 @@ static bool client_next(struct client *c)
         return false;
     if (inlet_empty(&c->in)) {
         enum dx_io io = c->transport.readable ? inlet_fill(&c->in, &c->transport, &b, false) : DX_IO_AGAIN;
-        bool over = (c->proxy->stopping && c->served) || c->transport.hung_up;
+        bool over = (c->proxy->stopping && c->served > 0) || c->transport.hung_up;
         if (io == DX_IO_AGAIN && !over) {
             inlet_release(&c->in, &b);
             wait_idle(c);
@@ -127,11 +153,16 @@ static bool client_next(struct client *c)
     }
     dx_deadline_clear(&c->idle);
     c->in.seen = 0;
-    c->served = true;
+    c->served++;
     c->exchange = exchange_new(c->proxy, &c->front);
-    if (c->exchange == NULL)
+    if (c->exchange == NULL) {
+        room_turned_away(c->proxy, LIMIT_MEMORY, c->front.ip);
         client_close(c);
-    return c->exchange != NULL;
+        return false;
+    }
+    if (DX_UNLIKELY(worn_out(c)))
+        c->exchange->keep_client = false;
+    return true;
 }
 
 /* The one way in which an exchange of this client runs and ends. */
@@ -176,7 +207,7 @@ static void on_event(struct dx_watch *w, unsigned what)
         client_run(c);
 }
 
-bool client_start(struct dx_proxy *p, int fd, const struct dx_address *peer, bool preamble)
+bool client_start(struct dx_proxy *p, int fd, const struct dx_address *peer, bool preamble, bool counted)
 {
     char ip[INET6_ADDRSTRLEN + 1];
     size_t ip_n = dx_address_host_text(peer, ip, sizeof(ip));
@@ -192,8 +223,11 @@ bool client_start(struct dx_proxy *p, int fd, const struct dx_address *peer, boo
     c->proxy = p;
     c->roomy = roomy;
     c->preamble = preamble;
-    c->front =
-        (struct front){.ops = &h1_front_ops, .ip = dx_slice_of(c->ip, ip_n), .port = dx_address_port(peer)};
+    c->counted = counted;
+    c->front = (struct front){.ops = &h1_front_ops,
+                              .ip = dx_slice_of(c->ip, ip_n),
+                              .port = dx_address_port(peer),
+                              .since_s = (uint32_t)(dx_loop_now_us(p->loop) / 1000000)};
     c->transport.watch.on_event = on_event;
     if (!dx_transport_open(&c->transport, p->loop, fd, true)) {
         close(fd);
@@ -212,12 +246,39 @@ bool client_start(struct dx_proxy *p, int fd, const struct dx_address *peer, boo
  * nothing is closed. */
 void client_stop_all(struct dx_proxy *p)
 {
-    DX_LIST_FOR_SAFE (link, &p->clients) {
-        struct client *c = DX_CONTAINER(link, struct client, link);
+    for (unsigned left = p->clients_n; left > 0 && !dx_list_empty(&p->clients); left--) {
+        struct client *c = DX_CONTAINER(p->clients.next, struct client, link);
+        dx_list_remove(&c->link);
+        dx_list_push_tail(&p->clients, &c->link);
         c->transport.readable = true;
         if (c->exchange == NULL)
             client_run(c);
     }
+}
+
+static bool is_fresh(const struct client *c)
+{
+    return c->served == 0 && dx_loop_now_ms(c->proxy->loop) + patience(c) < c->idle.due_ms + FRESH_MS;
+}
+
+bool client_make_room(struct dx_proxy *p)
+{
+    struct dx_link *next = p->clients.next;
+
+    for (unsigned i = 0; i < LOOKS_MOST && next != &p->clients; i++) {
+        struct client *c = DX_CONTAINER(next, struct client, link);
+        next = next->next;
+        if (c->exchange != NULL ||
+            c->pausing) { /* it comes last again when it is idle: out of the way until then */
+            dx_list_remove(&c->link);
+            dx_list_push_tail(&p->clients, &c->link);
+        } else if (!is_fresh(c)) {
+            proxy_count(p, DX_COUNTER_CLIENTS_MADE_ROOM, 1);
+            client_close(c);
+            return true;
+        }
+    }
+    return false;
 }
 
 unsigned client_cut_all(struct dx_proxy *p)

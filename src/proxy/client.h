@@ -12,10 +12,11 @@
  * the address takes what it needs. */
 struct client {
     uint32_t magic;
-    bool served;   /* it has asked something */
-    bool pausing;  /* it waits until the others had their turn */
-    bool roomy;    /* there is room for any address behind it */
-    bool preamble; /* it has yet to say, in a header of the PROXY protocol, whom it speaks for */
+    bool pausing : 1;     /* it waits until the others had their turn */
+    bool roomy : 1;       /* there is room for any address behind it */
+    bool preamble : 1;    /* it has yet to say, in a header of the PROXY protocol, whom it speaks for */
+    bool counted : 1;     /* in the crowd, under front.ip */
+    uint32_t served : 28; /* how often it has asked something */
     struct dx_transport transport;
     struct dx_proxy *proxy;
     struct exchange *exchange; /* NULL between requests */

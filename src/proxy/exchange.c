@@ -111,6 +111,8 @@ static enum state step_route(struct exchange *x)
     x->fresh_only = x->pool->keepalive.max == 0;
     if (x->request.websocket && x->pool->kind == DX_KIND_WSGI)
         return exchange_answer(x, OUTCOME_UPGRADE_REFUSED, "a wsgi pool cannot speak WebSocket");
+    if (x->request.websocket && !room_for_tunnel(x))
+        return exchange_answer(x, OUTCOME_TUNNELS_FULL, NULL);
     return plan_body(x);
 }
 
@@ -154,9 +156,7 @@ static enum state step_read_body(struct exchange *x)
     case PUMP_NO_MEMORY:
         return exchange_answer(x, OUTCOME_NO_MEMORY, NULL);
     case PUMP_SPOOL:
-        x->reason = hints_spool_failed(x, "request", "requests with large bodies are answered with 507");
-        x->linger = true;
-        return exchange_answer(x, OUTCOME_SPOOL_FAILED, x->reason);
+        return exchange_spool_failed(x);
     case PUMP_SERVER_BROKE:
     case PUMP_WHOLE:
     case PUMP_CLIENT_GONE:
@@ -178,7 +178,7 @@ static void went_to(struct exchange *x, struct dx_server *s)
 /* No connection could even be begun. */
 static enum state dial_failed(struct exchange *x)
 {
-    bool ours = errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS;
+    bool ours = room_lacking(errno);
 
     x->connect_outcome = ours ? OUTCOME_NO_MEMORY : OUTCOME_CONNECT_FAILED;
     x->reason = dx_err_text(errno);
@@ -205,7 +205,7 @@ static enum state step_pick(struct exchange *x)
     x->picked_us = now;
     x->connection = x->fresh_only ? NULL : dx_server_reuse(s, &x->user);
     if (x->connection == NULL)
-        x->connection = dx_server_dial(s, &x->user);
+        x->connection = room_dial(x, s);
     went_to(x, s);
     if (x->connection == NULL)
         return dial_failed(x);

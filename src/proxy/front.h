@@ -25,6 +25,7 @@ struct front {
     uint16_t port;      /* of that address; 0: it has none */
     bool https;
     bool anonymous; /* a load balancer that did not say for whom it speaks: what it claims is not believed */
+    uint32_t since_s; /* when its connection was made, by the loop's clock */
 };
 
 struct front_ops {

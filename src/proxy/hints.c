@@ -18,7 +18,7 @@
 
 struct dx_proxy_hints {
     struct dx_hint_gate gates[DX_BOARD_POOLS + 1][DX_HINT_COUNT];
-    struct dx_hint_gate spool;
+    struct dx_hint_gate spool, limits[LIMIT_COUNT];
 };
 
 static const enum dx_counter counters[DX_HINT_COUNT] = {
@@ -33,6 +33,11 @@ void dx_proxy_hints_free(struct dx_proxy_hints **h)
 {
     free(*h);
     *h = NULL;
+}
+
+struct dx_hint_gate *hints_limit_gate(struct dx_proxy *p, enum limit what)
+{
+    return p->hints != NULL ? &p->hints->limits[what] : NULL;
 }
 
 static struct dx_slice at_most(struct dx_slice s, size_t max)

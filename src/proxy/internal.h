@@ -10,6 +10,7 @@
 #include "diplex/base/arena.h"
 #include "diplex/base/hash.h"
 #include "diplex/base/slab.h"
+#include "diplex/crowd.h"
 #include "diplex/forward.h"
 #include "diplex/http1.h"
 #include "diplex/os/clock.h"
@@ -41,7 +42,10 @@ struct view {
         struct dx_pool *pool;
         uint32_t epoch; /* of the pool when the view was made */
         struct dx_gate *gate;
-    } * pools; /* beside config->pools */
+    } * pools;      /* beside config->pools */
+    struct bounds { /* `auto` resolved */
+        unsigned connections, per_client, tunnels;
+    } most;
 };
 void view_unref(struct view **v);
 bool snapshot_has_pool(const struct dx_snapshot *s, uint32_t board_pool);
@@ -57,12 +61,14 @@ struct dx_proxy {
     struct view *view;
     struct dx_journal *access;
     struct dx_proxy_hints *hints;
+    struct dx_crowd *crowd;
+    unsigned descriptors; /* that the process may have; 0: nobody knows */
     _Atomic uint64_t *counters;
     struct dx_random random;
     struct dx_slab blocks, bulk, exchanges;
     struct dx_comb clients_short, clients_long; /* by the length of their addresses */
     struct dx_pipes pipes;
-    struct dx_link clients;
+    struct dx_link clients; /* of those that are idle the one that has been so longest comes first */
     unsigned clients_n;
     bool stopping;
     /* connections refused: when that was said last, and how many were since */
@@ -108,6 +114,14 @@ enum blocked { BLOCKED_NOT, BLOCKED_CLIENT, BLOCKED_SERVER };
 
 /* Where the request body comes from. */
 enum source { SOURCE_NONE, SOURCE_MEMORY, SOURCE_SPOOL, SOURCE_STREAM };
+
+/* How fast a client is, while it is waited for: pace.c. */
+struct pace {
+    enum { PACE_NONE, PACE_BODY, PACE_SEND } of;
+    uint64_t since_us; /* it has been waited for since then; 0: it is not */
+    uint64_t seen;     /* bytes that it had sent or taken when that was reckoned last */
+    int64_t credit_us; /* what is left of its time */
+};
 
 struct exchange {
     uint32_t magic;
@@ -175,6 +189,7 @@ struct exchange {
     bool discard;          /* the client left; a wsgi server's answer is read off and dropped */
     uint64_t discard_from; /* body_out then */
     bool tunnel, reply_ready;
+    bool tunnel_wanted; /* counted for limits.tunnels */
     unsigned interims;
     uint64_t body_out;
 
@@ -195,6 +210,7 @@ struct exchange {
 
     enum blocked blocked;
     bool progress;
+    struct pace pace;
     enum state armed_for;
     enum blocked armed_blocked;
     size_t armed_pending; /* what the kernel held for the client then */
@@ -276,9 +292,50 @@ void absorb_drop(struct exchange *x); /* what was absorbed is for nobody, or sen
 /* Bytes of the answer that are counted in body_out and that the client has not got. */
 uint64_t absorb_unsent(const struct exchange *x);
 
+/* --- pace.c: limits.min_rate --- */
+/* At the beginning of a wait and after each piece: x->armed_pending is fresh. False: the client has been too
+ * slow for too long. Only where a client is waited for, or was. */
+bool pace_reckon(struct exchange *x) DX_CHECKED;
+static inline bool pace_keeps(struct exchange *x)
+{
+    return DX_LIKELY(x->blocked != BLOCKED_CLIENT && x->pace.since_us == 0) || pace_reckon(x);
+}
+const char *pace_reason(const struct exchange *x); /* for the log, after false */
+
+/* --- shelf.c: spools, counted over all exchanges of all workers --- */
+/* As dx_spool_append and its like. errno SHELF_FULL: buffer.total_disk is reached. */
+#define SHELF_FULL ENOBUFS
+bool shelf_append(struct exchange *x, struct dx_spool *s, struct dx_slice bytes) DX_CHECKED;
+bool shelf_append_pipe(struct exchange *x, struct dx_spool *s, struct dx_pipe *pipe) DX_CHECKED;
+void shelf_cut(struct exchange *x, struct dx_spool *s, uint64_t bytes);
+void shelf_clear(struct exchange *x, struct dx_spool *s); /* dx_spool_fini */
+
+/* --- room.c: how many connections there may be --- */
+enum limit {
+#define LIMIT(id, word, effect, change) LIMIT_##id,
+#include "proxy/limits.def"
+    LIMIT_COUNT
+};
+void room_bounds(const struct dx_proxy *p, const struct dx_config *c, struct bounds *out);
+/* It was reached once more: said once a minute, over all workers. */
+void room_said(struct dx_proxy *p, enum limit what, struct dx_slice client);
+/* A connection is closed at once for it: counted, and said. */
+void room_turned_away(struct dx_proxy *p, enum limit what, struct dx_slice client);
+/* For one more connection of a client; false: it was turned away. *counted: to be left again. */
+bool room_for_client(struct dx_proxy *p, const struct dx_address *a, struct dx_slice ip,
+                     bool *counted) DX_CHECKED;
+bool room_for_connection(struct dx_proxy *p, struct dx_slice ip) DX_CHECKED; /* ... of anybody */
+void room_leave(struct dx_proxy *p, struct dx_slice ip);
+bool room_for_tunnel(struct exchange *x) DX_CHECKED;
+/* A new connection to the server. Out of descriptors, idle ones are closed for it. */
+struct dx_connection *room_dial(struct exchange *x, struct dx_server *s);
+bool room_lacking(int why); /* errno: out of descriptors or memory */
+
 /* --- hints.c: mistakes of configuration that give themselves away --- */
 void hints_see_answer(struct exchange *x);
 void hints_see_end(struct exchange *x);
+/* The gate of one of the limits; NULL: nothing is said. */
+struct dx_hint_gate *hints_limit_gate(struct dx_proxy *p, enum limit what);
 /* buffer.path could not take a body: counted, and said once a minute at most. Returns the reason, by errno.
  */
 const char *hints_spool_failed(struct exchange *x, const char *what, const char *effect);
@@ -318,7 +375,9 @@ void access_flush(struct dx_proxy *p);
 
 /* --- client.c --- */
 void client_combs_init(struct dx_proxy *p);
-bool client_start(struct dx_proxy *p, int fd, const struct dx_address *peer, bool preamble) DX_CHECKED;
+bool client_start(struct dx_proxy *p, int fd, const struct dx_address *peer, bool preamble,
+                  bool counted) DX_CHECKED;
+bool client_make_room(struct dx_proxy *p); /* closes the one that has been idle longest; false: none is */
 void client_stop_all(struct dx_proxy *p);
 unsigned client_cut_all(struct dx_proxy *p);
 

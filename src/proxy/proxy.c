@@ -30,6 +30,7 @@ static struct view *view_new(struct dx_proxy *p, struct dx_snapshot *s)
     if (v == NULL)
         return NULL;
     v->refs = 1;
+    room_bounds(p, s->config, &v->most);
     v->snapshot = dx_snapshot_ref(s);
     v->pools = calloc(s->config->pools_n, sizeof(*v->pools));
     for (unsigned i = 0; v->pools != NULL && i < s->config->pools_n; i++) {
@@ -58,6 +59,8 @@ struct dx_proxy *dx_proxy_new(const struct dx_proxy_setup *s)
     p->worker = s->worker;
     p->access = s->access;
     p->hints = s->hints;
+    p->crowd = s->crowd;
+    p->descriptors = s->descriptors;
     p->counters = dx_board_counters(s->board, s->worker);
     p->random.state = dx_clock_wall_us() ^ ((uint64_t)getpid() << 32) ^ ((uint64_t)s->worker << 56);
     dx_list_init(&p->clients);
@@ -115,20 +118,41 @@ bool dx_proxy_use(struct dx_proxy *p, struct dx_snapshot *s)
     return true;
 }
 
+/* The client's own limit first: who is over it takes no room from others. */
+static bool may_come(struct dx_proxy *p, const struct dx_address *peer, struct dx_slice ip, bool preamble,
+                     bool *counted)
+{
+    *counted = false;
+    if (preamble && !proxy_trusts(view_config(p->view), peer)) {
+        proxy_refused(p, ip, "not in trusted_proxies");
+        return false;
+    }
+    if (!preamble && !room_for_client(p, peer, ip, counted))
+        return false;
+    if (room_for_connection(p, ip))
+        return true;
+    if (*counted)
+        room_leave(p, ip);
+    return false;
+}
+
 void dx_proxy_accept(struct dx_proxy *p, int fd, const struct dx_address *peer, bool preamble)
 {
-    char ip[DX_ADDRESS_TEXT];
+    char text[DX_ADDRESS_TEXT];
+    struct dx_slice ip = dx_slice_of(text, dx_address_host_text(peer, text, sizeof(text)));
+    bool counted;
 
     DX_MAGIC_OK(p, PROXY_MAGIC);
     DX_ASSERT(p->view != NULL);
-    if (preamble && !proxy_trusts(view_config(p->view), peer)) {
+    if (!may_come(p, peer, ip, preamble, &counted)) {
         close(fd);
-        proxy_refused(p, dx_slice_of(ip, dx_address_host_text(peer, ip, sizeof(ip))),
-                      "not in trusted_proxies");
         return;
     }
-    /* Without memory the connection is closed: there is nothing better to do. */
-    (void)!client_start(p, fd, peer, preamble);
+    if (client_start(p, fd, peer, preamble, counted))
+        return;
+    if (counted)
+        room_leave(p, ip);
+    room_turned_away(p, LIMIT_MEMORY, ip);
 }
 
 void dx_proxy_look_at_drains(struct dx_proxy *p)

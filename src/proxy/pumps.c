@@ -221,7 +221,7 @@ enum pump pump_spool(struct exchange *x, struct dx_http_error *err)
         x->progress = true;
         if (over_limit(x, err))
             return PUMP_CLIENT_BAD;
-        if (!dx_spool_append(&x->spool, data))
+        if (!shelf_append(x, &x->spool, data))
             return errno == ENOMEM ? PUMP_NO_MEMORY : PUMP_SPOOL;
     }
     return pump_pause(x);

@@ -3,6 +3,8 @@
  * Two states at the end of an exchange that did not go as it should. REPLY: diplex's own answer, short,
  * plain, with the request id and nothing about the inside. DRAIN: reading what the client still sends.
  */
+#include <errno.h>
+
 #include "proxy/front.h"
 #include "proxy/steps.h"
 
@@ -95,6 +97,21 @@ enum state exchange_step_reply(struct exchange *x)
     }
     x->keep_client = false;
     return STATE_FINISH;
+}
+
+enum state exchange_spool_failed(struct exchange *x)
+{
+    int why = errno;
+    enum outcome o = why == SHELF_FULL ? OUTCOME_SPOOL_FULL : OUTCOME_NO_MEMORY;
+    const char *reason = why == SHELF_FULL ? NULL : dx_err_text(why);
+
+    if (why != SHELF_FULL && !room_lacking(why)) {
+        o = OUTCOME_SPOOL_FAILED;
+        reason = hints_spool_failed(x, "request", "requests with large bodies are answered with 507");
+    }
+    enum state next = exchange_answer(x, o, reason);
+    x->linger = true;
+    return next;
 }
 
 /* --- DRAIN --- */

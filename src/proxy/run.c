@@ -97,20 +97,27 @@ static size_t pending(const struct exchange *x)
     return asked && t != NULL ? dx_transport_pending(t) : 0;
 }
 
-/* A wait begins, or goes on after progress. The head's time and the drain's are for the whole of it. */
-static void arm(struct exchange *x)
+/* A wait begins, or goes on after progress. The head's time and the drain's are for the whole of it. False:
+ * the client's time is over at once, because all its pieces were too small. */
+static bool arm(struct exchange *x)
 {
     bool whole = x->state == STATE_READ_HEAD || x->state == STATE_DRAIN;
     bool same = x->armed_for == x->state && x->armed_blocked == x->blocked;
 
     if (same && (whole || !x->progress))
-        return;
+        return true;
     x->armed_for = x->state;
     x->armed_blocked = x->blocked;
     x->progress = false;
     if (x->blocked == BLOCKED_CLIENT)
         x->armed_pending = pending(x);
-    dx_deadline_set(x->proxy->loop, &x->deadline, duration_of(x));
+    if (!pace_keeps(x))
+        return false;
+    uint64_t ms = duration_of(x);
+    if (ms == 0 && x->connection != NULL) /* for ever, but not for a host that has vanished */
+        dx_transport_watch_over(dx_connection_transport(x->connection));
+    dx_deadline_set(x->proxy->loop, &x->deadline, ms);
+    return true;
 }
 
 static enum outcome outcome_of_deadline(const struct exchange *x)
@@ -151,17 +158,26 @@ static enum state after_deadline(struct exchange *x)
     return exchange_end(x, o);
 }
 
+/* Never silent for so long, but slower than limits.min_rate. */
+static void too_slow(struct exchange *x)
+{
+    const char *reason = pace_reason(x);
+    enter(x, after_deadline(x), MOVED_BY_DEADLINE);
+    x->reason = reason;
+}
+
 static void on_deadline(struct dx_deadline *d)
 {
     struct exchange *x = DX_CONTAINER(d, struct exchange, deadline);
     DX_MAGIC_OK(x, EXCHANGE_MAGIC);
     if (x->blocked == BLOCKED_CLIENT && pending(x) < x->armed_pending) {
         x->progress = true; /* the client takes, if slowly */
-        arm(x);
-        return;
-    }
-    if (!expect_gave_up(x))
+        if (arm(x))
+            return;
+        too_slow(x);
+    } else if (!expect_gave_up(x)) {
         enter(x, after_deadline(x), MOVED_BY_DEADLINE);
+    }
     x->front->ops->wake(x->front);
 }
 
@@ -193,12 +209,13 @@ void exchange_run(struct exchange *x)
     for (;;) {
         x->blocked = BLOCKED_NOT;
         enum state next = exchange_steps[x->state](x);
-        if (next == STATE_WAIT)
+        if (next != STATE_WAIT)
+            enter(x, next, MOVED_BY_STEP);
+        else if (x->state == STATE_FINISH || DX_LIKELY(arm(x)))
             break;
-        enter(x, next, MOVED_BY_STEP);
+        else
+            too_slow(x);
     }
-    if (x->state != STATE_FINISH)
-        arm(x);
     at_hand = NULL;
 }
 
@@ -289,10 +306,12 @@ void exchange_free(struct exchange *x)
     if (x->absorbing)
         absorb_drop(x);
     if (x->spool_open)
-        dx_spool_fini(&x->spool);
+        shelf_clear(x, &x->spool);
     dx_arena_reset(&x->arena);
     if (x->tunnel)
         proxy_count(p, DX_COUNTER_TUNNELS_OPEN, -1);
+    if (x->tunnel_wanted)
+        proxy_count(p, DX_COUNTER_TUNNELS_WANTED, -1);
     proxy_count(p, DX_COUNTER_REQUESTS_RUNNING, -1);
     view_unref(&x->view);
     DX_MAGIC_CLEAR(x);

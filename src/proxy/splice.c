@@ -18,6 +18,7 @@ struct stretch {
     struct dx_http1_body *body;
     struct dx_pipe **pipe; /* holds bytes between two calls only while `to` is full */
     uint64_t *count;
+    uint64_t *sent; /* what left */
     enum blocked source, sink;
     enum pump source_broke, sink_broke;
 };
@@ -74,11 +75,13 @@ static enum pump pass(struct exchange *x, const struct stretch *s)
                 return taken;
         }
         while (p->bytes > 0) {
+            size_t before = p->bytes;
             enum dx_io io = s->to->writable ? dx_transport_give(s->to, p) : DX_IO_AGAIN;
             if (io == DX_IO_AGAIN)
                 return pump_wait(x, s->sink);
             if (io != DX_IO_OK)
                 return stop(x, s, s->sink_broke);
+            *s->sent += before - p->bytes;
             x->progress = true;
         }
         if (s->body->left == 0)
@@ -112,6 +115,7 @@ bool splice_up(struct exchange *x, enum pump *how)
         .body = &x->client_body,
         .pipe = &x->pipe_up,
         .count = &x->body_in,
+        .sent = &x->up.sent,
         .source = BLOCKED_CLIENT,
         .sink = BLOCKED_SERVER,
         .source_broke = PUMP_CLIENT_GONE,
@@ -138,6 +142,7 @@ bool splice_down(struct exchange *x, enum pump *how)
         .body = &x->answer,
         .pipe = &x->pipe_down,
         .count = &x->body_out,
+        .sent = &x->down.sent,
         .source = BLOCKED_SERVER,
         .sink = BLOCKED_CLIENT,
         .source_broke = PUMP_SERVER_BROKE,
@@ -150,11 +155,13 @@ bool splice_down(struct exchange *x, enum pump *how)
 enum pump splice_rest_down(struct exchange *x, struct dx_transport *to)
 {
     while (x->pipe_down->bytes > 0) {
+        size_t before = x->pipe_down->bytes;
         enum dx_io io = to->writable ? dx_transport_give(to, x->pipe_down) : DX_IO_AGAIN;
         if (io == DX_IO_AGAIN)
             return pump_wait(x, BLOCKED_CLIENT);
         if (io != DX_IO_OK)
             return PUMP_CLIENT_GONE;
+        x->down.sent += before - x->pipe_down->bytes;
         x->progress = true;
     }
     give_back(x, &x->pipe_down);
@@ -168,7 +175,7 @@ static enum pump pass_to_file(struct exchange *x, const struct stretch *s)
         enum pump taken = take(x, s);
         if (taken != PUMP_DONE)
             return taken;
-        if (!dx_spool_append_pipe(&x->spool, *s->pipe)) {
+        if (!shelf_append_pipe(x, &x->spool, *s->pipe)) {
             int why = errno;
             give_back(x, s->pipe);
             errno = why;

@@ -20,6 +20,10 @@ void target_lend_host(struct exchange *x);
 enum state exchange_step_reply(struct exchange *x);
 enum state exchange_step_drain(struct exchange *x);
 
+/* The body cannot be kept, for a reason in errno: without a descriptor or where the totals are reached for
+ * now, else for good. */
+enum state exchange_spool_failed(struct exchange *x) DX_CHECKED;
+
 /* absorb.c */
 enum state exchange_step_deliver(struct exchange *x);
 /* The server is done with the answer and let go, and the client is not. */

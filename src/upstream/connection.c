@@ -87,6 +87,14 @@ void upstream_server_drop_idle(struct dx_server *s)
         end(DX_CONTAINER(s->left.next, struct dx_connection, idle));
 }
 
+bool upstream_server_drop_one(struct dx_server *s)
+{
+    if (dx_list_empty(&s->idle))
+        return false;
+    end(DX_CONTAINER(s->idle.prev, struct dx_connection, idle)); /* the one that has waited longest */
+    return true;
+}
+
 static void note_failure(struct dx_server *s, _Atomic uint64_t *word)
 {
     struct dx_upstream *u = s->pool->upstream;

@@ -60,6 +60,7 @@ struct dx_connection {
 
 void upstream_server_begin(struct dx_server *s);   /* without a connection */
 void upstream_server_release(struct dx_server *s); /* frees it when it is gone and has no connection */
+bool upstream_server_drop_one(struct dx_server *s) DX_CHECKED; /* false: none is idle */
 void upstream_server_drop_idle(struct dx_server *s);
 
 #endif

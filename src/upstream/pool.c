@@ -114,6 +114,16 @@ void dx_upstream_close_idle(struct dx_upstream *u)
             drop_idle(u->pools[i]);
 }
 
+bool dx_upstream_close_an_idle(struct dx_upstream *u)
+{
+    DX_MAGIC_OK(u, UPSTREAM_MAGIC);
+    for (size_t i = 0; i < DX_BOARD_POOLS; i++)
+        for (size_t k = 0; u->pools[i] != NULL && k < u->pools[i]->roster.n; k++)
+            if (upstream_server_drop_one(DX_CONTAINER(u->pools[i]->roster.servers[k], struct dx_server, of)))
+                return true;
+    return false;
+}
+
 void dx_upstream_look_at_drains(struct dx_upstream *u)
 {
     for (size_t i = 0; i < DX_BOARD_POOLS; i++) {

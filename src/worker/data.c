@@ -37,6 +37,7 @@ struct data {
     struct dx_queues *queues;
     struct dx_journal *access;
     struct dx_proxy_hints *hints;
+    struct dx_crowd *crowd;
     struct sockets sockets[SOCKETS_MAX];
     struct worker *workers[DX_BOARD_WORKERS];
     unsigned workers_n;
@@ -122,7 +123,7 @@ static void close_unused_sockets(struct data *d)
 
 static bool start_workers(struct data *d, const struct dx_config *c, struct dx_err *err)
 {
-    (void)dx_fd_raise_limit();
+    uint64_t descriptors = dx_fd_raise_limit();
     if (!confines_enter(&d->confines, c, d->letters, err))
         return false;
     answer(d, DX_LETTER_SANDBOX, 0, d->confines.sandbox.text);
@@ -136,7 +137,8 @@ static bool start_workers(struct data *d, const struct dx_config *c, struct dx_e
     if (d->access == NULL)
         return dx_err_sys(err, "cannot start the access log");
     d->hints = dx_proxy_hints_new();
-    if (d->hints == NULL)
+    d->crowd = dx_crowd_new(descriptors < UINT32_MAX ? (unsigned)descriptors : UINT32_MAX);
+    if (d->hints == NULL || d->crowd == NULL)
         return dx_err_set(err, "out of memory");
     for (unsigned i = 0; i < d->workers_n; i++) {
         struct worker_setup setup = {.index = i,
@@ -145,7 +147,9 @@ static bool start_workers(struct data *d, const struct dx_config *c, struct dx_e
                                      .news_fd = d->news,
                                      .report_fd = d->report,
                                      .access = d->access,
-                                     .hints = d->hints};
+                                     .hints = d->hints,
+                                     .crowd = d->crowd,
+                                     .descriptors = descriptors < UINT32_MAX ? (unsigned)descriptors : 0};
         d->workers[i] = worker_new(&setup);
         if (d->workers[i] == NULL || !worker_start(d->workers[i]))
             return dx_err_sys(err, "cannot start worker %u", i);
@@ -427,6 +431,7 @@ static void fini(struct data *d)
         close_sockets(&d->sockets[i]);
     dx_journal_free(&d->access);
     dx_proxy_hints_free(&d->hints);
+    dx_crowd_free(&d->crowd);
     dx_queues_free(&d->queues);
     dx_board_free(&d->board);
     dx_loop_free(&d->loop);

@@ -45,6 +45,8 @@ struct worker {
     struct dx_proxy *proxy;
     struct listener listeners[PLACES_MAX];
     struct dx_timer leave; /* stopping: look whether everybody has gone */
+    int reserve;           /* a descriptor to give up, so that a connection too many can be closed */
+    uint64_t paused_told_us, paused_untold;
     bool stopping;
 
     pthread_mutex_t lock; /* of the mailbox */
@@ -69,6 +71,8 @@ struct worker_setup {
     int news_fd, report_fd;
     struct dx_journal *access;
     struct dx_proxy_hints *hints;
+    struct dx_crowd *crowd;
+    unsigned descriptors; /* that the process may have */
 };
 
 /* Made on the main thread; runs nothing until worker_start. */

@@ -14,6 +14,7 @@
 #define ACCEPTS_LAST     4096 /* when a listener ends: the backlog */
 #define PAUSE_MS         100  /* without descriptors: until some connection has ended */
 #define LEAVE_MS         20
+#define TELL_EVERY_US    60000000u
 
 static void report(struct worker *w)
 {
@@ -29,6 +30,42 @@ static bool out_of_descriptors(int why)
     return why == EMFILE || why == ENFILE || why == ENOMEM || why == ENOBUFS;
 }
 
+/* Out of descriptors, and nobody is idle: with the one that was kept for this a connection is taken and
+ * closed, so that whoever made it is not left waiting. */
+static bool turn_one_away(struct listener *l)
+{
+    struct worker *w = l->worker;
+    struct dx_address peer;
+
+    if (w->reserve < 0)
+        return false;
+    dx_fd_close(&w->reserve);
+    int fd = dx_listen_accept(l->fd, &peer);
+    bool taken = fd >= 0;
+    dx_fd_close(&fd);
+    w->reserve = dx_net_reserve();
+    if (taken)
+        dx_proxy_turned_away(w->proxy, &peer);
+    return taken;
+}
+
+/* The kernel itself has nothing left: it is asked again later. */
+static void pause_accepting(struct listener *l, int why)
+{
+    struct worker *w = l->worker;
+    uint64_t now = dx_loop_now_us(w->loop);
+
+    dx_watch_stop(&l->watch);
+    dx_timer_set(w->loop, &l->pause, PAUSE_MS);
+    w->paused_untold++;
+    if (w->paused_told_us != 0 && now - w->paused_told_us < TELL_EVERY_US)
+        return;
+    dx_log(DX_LOG_WARN, "accept_paused", DX_KS("listen", l->text), DX_KS("reason", dx_err_text(why)),
+           DX_KI("for_ms", PAUSE_MS), DX_KI("times", (int64_t)w->paused_untold));
+    w->paused_told_us = now;
+    w->paused_untold = 0;
+}
+
 static void accept_some(struct listener *l, unsigned most)
 {
     struct dx_address peer;
@@ -41,10 +78,10 @@ static void accept_some(struct listener *l, unsigned most)
         }
         if (!out_of_descriptors(errno))
             return;
-        dx_log(DX_LOG_WARN, "accept_paused", DX_KS("listen", l->text), DX_KS("reason", dx_err_text(errno)),
-               DX_KI("for_ms", PAUSE_MS));
-        dx_watch_stop(&l->watch);
-        dx_timer_set(l->worker->loop, &l->pause, PAUSE_MS);
+        int why = errno;
+        if (dx_proxy_make_room(l->worker->proxy) || turn_one_away(l))
+            continue;
+        pause_accepting(l, why);
         return;
     }
 }
@@ -58,6 +95,8 @@ static void on_connection(struct dx_watch *watch, unsigned what)
 static void on_pause_end(struct dx_timer *t)
 {
     struct listener *l = DX_CONTAINER(t, struct listener, pause);
+    if (l->worker->reserve < 0)
+        l->worker->reserve = dx_net_reserve();
     if (!dx_watch_start_level(l->worker->loop, &l->watch, l->fd))
         dx_timer_set(l->worker->loop, t, PAUSE_MS);
 }
@@ -243,6 +282,7 @@ struct worker *worker_new(const struct worker_setup *s)
     DX_MAGIC_SET(w, WORKER_MAGIC);
     w->index = s->index;
     w->report = s->report_fd;
+    w->reserve = dx_net_reserve();
     pthread_mutex_init(&w->lock, NULL);
     w->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     w->bell_watch.on_event = on_bell;
@@ -254,7 +294,9 @@ struct worker *worker_new(const struct worker_setup *s)
                                        .worker = s->index,
                                        .news_fd = s->news_fd,
                                        .access = s->access,
-                                       .hints = s->hints};
+                                       .hints = s->hints,
+                                       .crowd = s->crowd,
+                                       .descriptors = s->descriptors};
         w->proxy = dx_proxy_new(&setup);
     }
     w->counters = dx_board_counters(s->board, s->index);
@@ -283,6 +325,7 @@ void worker_free(struct worker **wp)
     dx_proxy_free(&w->proxy);
     dx_loop_free(&w->loop);
     dx_fd_close(&w->bell);
+    dx_fd_close(&w->reserve);
     dx_snapshot_unref(&w->orders.snapshot);
     pthread_mutex_destroy(&w->lock);
     DX_MAGIC_CLEAR(w);

@@ -75,7 +75,7 @@ class Site:
                  for number in range(options.pools)]
         routes = [f'  /{word}-{number:05}/: pool-{number % options.pools}\n' for number in range(options.routes - 1)]
         return (f'listen: 127.0.0.1:{self.port}\nadmin: {self.admin}\nworkers: {options.workers}\nlog: off\n'
-                f'shutdown_timeout: 1s\npools:\n{"".join(pools)}routes:\n{"".join(routes)}  /: pool-0\n')
+                f'shutdown_timeout: 1s\nlimits: {{connection_requests: 0}}\npools:\n{"".join(pools)}routes:\n{"".join(routes)}  /: pool-0\n')
 
     def write(self) -> None:
         self.file.write_text(self.texts[self.turn])

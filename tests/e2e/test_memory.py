@@ -105,7 +105,8 @@ def until_at_most(what, bound, seconds=harness.PATIENCE):
 @pytest.mark.skipif(harness.sanitized(), reason='a sanitizer has memory of its own')
 @pytest.mark.skipif(b'__gcov' in DIPLEX.read_bytes(), reason='so has counting what runs')
 def test_a_silent_client_costs_little_and_leaves_nothing(diplex, gunicorn, many_descriptors):
-    site = diplex(one_pool('wsgi', gunicorn(workers=2), workers=1, timeouts={'header': '60s'}))
+    site = diplex(one_pool('wsgi', gunicorn(workers=2), workers=1, timeouts={'header': '60s'},
+                          limits={'connections': 1000000, 'connections_per_client': 65535}))
     (data,) = site.children()
     assert site.get('/api/hello/').status == 200
 

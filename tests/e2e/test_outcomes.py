@@ -68,16 +68,19 @@ def test_nowhere_to_keep_a_body(diplex, scripted, directory):
 
 
 def test_out_of_descriptors(diplex, scripted):
-    site = diplex(one_pool('asgi', scripted(keep_answering), pool={'keepalive': 'off'}, workers=1), start=False)
+    limits = {'connections': 1000, 'connections_per_client': 1000}
+    config = one_pool('asgi', scripted(keep_answering), pool={'keepalive': 'off'}, workers=1, limits=limits)
+    site = diplex(config, start=False)
     site.arguments = ['sh', '-c', 'ulimit -n 64; exec "$@"', 'sh', *site.arguments]
     site.start()
     with contextlib.ExitStack() as crowd:
         first = crowd.enter_context(site.client())
-        assert first.ask('GET', '/').status == 200
-        for _ in range(90):
-            crowd.enter_context(site.client())
-        site.wait_event('accept_paused')
-        assert first.ask('GET', '/').status == 503
+        first.send('GET / HTTP/1.1\r\n')
+        for _ in range(90):  # none of them idle, so none makes room
+            crowd.enter_context(site.client()).send('GET / HTTP/1.1\r\n')
+        site.wait_event('limit_reached', 'what=descriptors')
+        first.send('Host: a\r\n\r\n')
+        assert first.response().status == 503
     assert end_of(site, 'no_memory') == (503, 'Too many open files')
     wait_until(lambda: site.get('/').status == 200, 5, 'service as before')
 

@@ -66,7 +66,7 @@ END_TEST
 
 START_TEST(a_body_that_trickles_gets_time_for_each_piece)
 {
-    world_make("wsgi", 1, "", "timeouts: {body: 100ms}\n");
+    world_make("wsgi", 1, "", "timeouts: {body: 100ms}\nlimits: {min_rate: {body: 10}}\n");
     struct peer *c = client_new();
     say(c, "POST /app/ HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n");
     for (int i = 0; i < 10; i++) {

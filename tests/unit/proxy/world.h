@@ -38,6 +38,9 @@ struct peer { /* one socket of the test: a client's, or a server's side of a con
 static struct dx_loop *loop;
 static struct dx_board *board;
 static struct dx_queues *queues;
+static struct dx_crowd *crowd;
+static struct dx_proxy_hints *said;
+static unsigned descriptors; /* as the proxy is told; 0: nobody knows */
 static struct dx_proxy *proxy;
 static struct dx_journal *journal;
 static int access_log[2], front, doors[SERVERS_MAX];
@@ -346,8 +349,16 @@ static inline void world_make(const char *kind, size_t servers, const char *pool
         server_state(i, DX_SERVER_UP);
     queues = dx_queues_new(board, -1);
     ck_assert_ptr_nonnull(queues);
-    struct dx_proxy_setup setup = {
-        .loop = loop, .board = board, .queues = queues, .news_fd = -1, .access = journal};
+    crowd = dx_crowd_new(1000);
+    ck_assert_ptr_nonnull(crowd);
+    struct dx_proxy_setup setup = {.loop = loop,
+                                   .board = board,
+                                   .queues = queues,
+                                   .news_fd = -1,
+                                   .access = journal,
+                                   .hints = said,
+                                   .crowd = crowd,
+                                   .descriptors = descriptors};
     proxy = dx_proxy_new(&setup);
     ck_assert_ptr_nonnull(proxy);
     world_use(kind, pool, top);
@@ -402,6 +413,13 @@ static inline void world_end(const char *outcomes)
     ck_assert_uint_eq(counted(DX_COUNTER_REQUESTS_RUNNING), 0);
     ck_assert_uint_eq(counted(DX_COUNTER_CLIENTS_OPEN), 0);
     ck_assert_uint_eq(counted(DX_COUNTER_TUNNELS_OPEN), 0);
+    ck_assert_uint_eq(counted(DX_COUNTER_TUNNELS_WANTED), 0);
+    ck_assert_uint_eq(counted(DX_COUNTER_SPOOL_MEMORY), 0);
+    ck_assert_uint_eq(counted(DX_COUNTER_SPOOL_DISK), 0);
+    struct dx_address here;
+    ck_assert(dx_address_from_ip(DX_SLICE("127.0.0.1"), 0, &here));
+    ck_assert_uint_eq(dx_crowd_of(crowd, &here), 0);
+    dx_crowd_free(&crowd);
     for (size_t i = 0; i < servers_n; i++) {
         struct dx_board_cell sum = dx_board_cell_sum(board, places[i].id);
         ck_assert_uint_eq(sum.active, 0);
