@@ -299,6 +299,8 @@ class Diplex(Program):
         try:
             if self.running():
                 code = self.stop()
+                if VALGRIND:
+                    self.look_at_valgrind()
                 assert self.unclean_exit_is_expected or code == 0, f'exit code {code}\n{self.stderr}'
         finally:
             self.end_group()
@@ -306,8 +308,6 @@ class Diplex(Program):
         if not found and not self.deaths_are_expected:
             found = DEATH_OF_DATA.search(self.stderr)
         assert not found, f'diplex reported {found.group(0).strip()!r}:\n{self.stderr}'
-        if VALGRIND:
-            self.look_at_valgrind()
 
     def look_at_valgrind(self) -> None:
         logs = [path.read_text(errors='replace') for path in sorted(self.directory.glob('*.valgrind'))]
