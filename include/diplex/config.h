@@ -13,6 +13,7 @@
 
 enum dx_kind { DX_KIND_WSGI, DX_KIND_ASGI };
 enum dx_client_ip { DX_CLIENT_IP_FORWARDED, DX_CLIENT_IP_PROXY_PROTOCOL };
+enum dx_log_query { DX_QUERY_HIDDEN, DX_QUERY_FULL, DX_QUERY_OFF };
 enum dx_access_format { DX_ACCESS_JSON, DX_ACCESS_COMMON, DX_ACCESS_OFF };
 
 enum dx_sandbox_mode { DX_SANDBOX_ON, DX_SANDBOX_OFF, DX_SANDBOX_REQUIRE };
@@ -92,6 +93,7 @@ struct dx_config {
     struct dx_cidr *trusted;
     unsigned trusted_n;
     enum dx_access_format access;
+    enum dx_log_query query; /* of a request, in the access log */
     enum dx_log_level log_level;
     uint64_t hints; /* between two lines of the same hint about the same pool; 0: none is said */
     struct { uint64_t header, body, send, idle; } timeouts; /* the client's side: time-outs for its head, between pieces of its body, for it to take an answer, between requests */

@@ -5,9 +5,12 @@
  */
 #include "config/reader.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "diplex/base/hide.h"
 
 #define FAULTS_MAX 200u /* more help nobody, and each costs a search for the nearest word */
 
@@ -50,8 +53,12 @@ static void add(struct dx_config_reader *r, unsigned line, unsigned column, cons
     }
     struct dx_config_fault *fault = &f->at[f->n++];
     *fault = (struct dx_config_fault){.line = line, .column = column};
-    int n = vsnprintf(fault->text, sizeof fault->text, fmt, args);
-    clean(fault->text, n >= (int)sizeof fault->text);
+    char text[sizeof fault->text];
+    int n = vsnprintf(text, sizeof text, fmt, args);
+    struct dx_out out = dx_out_of(fault->text, sizeof fault->text - 1);
+    dx_hide_line(&out, dx_slice_str(text));
+    *out.p = '\0';
+    clean(fault->text, n >= (int)sizeof text || out.overflow);
 }
 
 void dx_config_fault_at(struct dx_config_reader *r, unsigned line, unsigned column, const char *fmt, ...)
@@ -108,7 +115,54 @@ static struct dx_slice line_of(struct dx_slice text, unsigned line)
     return found;
 }
 
-static void print_line(struct dx_slice line, struct dx_text *out)
+/* ---- secrets: a line is shown to whoever reads the log, so what it says of one is left out ---- */
+
+#define NOT_SHOWN "(not shown)"
+
+static size_t indent_of(struct dx_slice line)
+{
+    size_t n = 0;
+    while (n < line.n && (line.p[n] == ' ' || line.p[n] == '\t' || line.p[n] == '-'))
+        n++;
+    return n;
+}
+
+/* Whether a line has a key with `secret` in its name; what stands before its value may be shown. */
+static bool names_a_secret(struct dx_slice line, size_t *before)
+{
+    static const char word[] = "secret";
+    for (size_t i = 0; i + sizeof word - 1 < line.n; i++) {
+        if (!dx_slice_eq_nocase(dx_slice_of(line.p + i, sizeof word - 1), DX_SLICE("secret")))
+            continue;
+        size_t n = i + sizeof word - 1;
+        while (n < line.n && (isalnum((unsigned char)line.p[n]) || strchr("_-\"' \t", line.p[n]) != NULL))
+            n++;
+        if (n < line.n && line.p[n] == ':') {
+            *before = n + 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A text may go on below its key: then the nearest line before it that is indented less is that key's. */
+static bool goes_on_with_a_secret(struct dx_slice text, struct dx_slice line)
+{
+    size_t indent = indent_of(line), before;
+    for (size_t end = (size_t)(line.p - text.p); end > 0 && indent > 0;) {
+        size_t start = end - 1; /* the end of that line */
+        while (start > 0 && text.p[start - 1] != '\n')
+            start--;
+        struct dx_slice above = dx_slice_of(text.p + start, end - 1 - start);
+        size_t its = indent_of(above);
+        if (its < indent && its < above.n && above.p[its] != '\r' && above.p[its] != '#')
+            return names_a_secret(above, &before);
+        end = start;
+    }
+    return false;
+}
+
+static void print_line(struct dx_slice line, const char *more, struct dx_text *out)
 {
     size_t good = dx_config_utf8_check(line);
     dx_text_adds(out, "    ");
@@ -117,7 +171,7 @@ static void print_line(struct dx_slice line, struct dx_text *out)
         bool hidden = i >= good ? two[0] >= 0x80 || is_control(two) : is_control(two);
         dx_text_add(out, hidden && two[0] != '\t' ? DX_SLICE("?") : dx_slice_of(line.p + i, 1));
     }
-    dx_text_adds(out, "\n");
+    dx_text_addf(out, "%s%s\n", *more ? " " : "", more);
 }
 
 /* Tabs stay tabs, so that the caret stands below its place however wide they are. */
@@ -133,6 +187,33 @@ static void print_caret(struct dx_slice line, unsigned column, struct dx_text *o
     dx_text_adds(out, "^\n");
 }
 
+/* The caret only where the line is as it was. */
+static void print_place(struct dx_slice text, struct dx_slice line, unsigned column, struct dx_text *out)
+{
+    size_t before = 0;
+    if (goes_on_with_a_secret(text, line)) {
+        dx_text_adds(out, "    " NOT_SHOWN "\n");
+        return;
+    }
+    if (names_a_secret(line, &before)) {
+        print_line(dx_slice_of(line.p, before), NOT_SHOWN, out);
+        if (column <= before)
+            print_caret(line, column, out);
+        return;
+    }
+    size_t room = 2 * line.n + 8; /* the shortest secret, one byte after `pw=`, makes four bytes six */
+    char *buf = malloc(room);
+    if (buf == NULL)
+        return;
+    struct dx_out o = dx_out_of(buf, room);
+    dx_hide_line(&o, line);
+    DX_ASSERT(!o.overflow);
+    print_line(dx_out_slice(&o), "", out);
+    if (dx_slice_eq(dx_out_slice(&o), line))
+        print_caret(line, column, out);
+    free(buf);
+}
+
 void dx_config_faults_print(const struct dx_config_faults *faults, struct dx_slice text, const char *file,
                             struct dx_text *out)
 {
@@ -146,8 +227,7 @@ void dx_config_faults_print(const struct dx_config_faults *faults, struct dx_sli
         struct dx_slice line = line_of(text, f->line);
         if (line.n == 0)
             continue;
-        print_line(line, out);
-        print_caret(line, f->column, out);
+        print_place(text, line, f->column, out);
     }
     if (dx_config_faults_full(faults))
         dx_text_addf(out, "%s: error: only the first %u faults found are shown\n", file, FAULTS_MAX);

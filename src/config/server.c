@@ -84,6 +84,8 @@ const char *dx_config_server_of(struct dx_config_reader *r, struct dx_slice text
         return "a server is written host:port; the pool's kind takes the place of a scheme";
     if (dx_slice_starts(text, DX_SLICE("unix:")))
         return unix_server(r, text, out);
+    if (dx_slice_find(text, '@') < text.n)
+        return "no user and no password is sent to a server";
     const char *wrong = split(text, &host, &port);
     if (wrong)
         return wrong;

@@ -12,7 +12,8 @@ _Static_assert(sizeof(enum dx_kind) == sizeof(unsigned) && sizeof(enum dx_balanc
                    sizeof(enum dx_sticky) == sizeof(unsigned) &&
                    sizeof(enum dx_client_ip) == sizeof(unsigned) &&
                    sizeof(enum dx_fair) == sizeof(unsigned) &&
-                   sizeof(enum dx_sandbox_mode) == sizeof(unsigned),
+                   sizeof(enum dx_sandbox_mode) == sizeof(unsigned) &&
+                   sizeof(enum dx_log_query) == sizeof(unsigned),
                "words are written as unsigned");
 
 static void put(void *base, const struct dx_config_setting *s, const void *value, size_t bytes)

@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "diplex/base/hide.h"
 #include "proxy/front.h"
 #include "proxy/internal.h"
 
@@ -18,7 +19,7 @@
 #define WORD_MAX_LOGGED   128u
 #define METHOD_MAX_LOGGED 32u
 #define FIELD_MAX_LOGGED  512u
-#define MARK_BYTES        24u /* "[+12345]" */
+#define MARK_BYTES        24u   /* "[+12345]" */
 #define JOINED_BYTES      8192u /* limits.url is at most this, the method and the version included */
 #define FLUSH_MS          100
 
@@ -72,8 +73,8 @@ static void span(struct dx_out *o, const char *name, uint64_t from, uint64_t to)
         dx_out_ms(o, to - from);
 }
 
-/* The path and the query that were forwarded; joined in buf where they do not stand together (http://a?b): of what is
- * cut in any case, no more than that. */
+/* The path and the query that were forwarded; joined in buf where they do not stand together (http://a?b): of
+ * what is cut in any case, no more than that. */
 static struct dx_slice target_path(const struct exchange *x, char buf[static JOINED_BYTES])
 {
     const struct dx_request *r = &x->request;
@@ -87,6 +88,30 @@ static struct dx_slice target_path(const struct exchange *x, char buf[static JOI
     dx_out_add(&joined, r->query);
     DX_ASSERT(!joined.overflow);
     return dx_out_slice(&joined);
+}
+
+/* What may be shown of it, at most JOINED_BYTES: far more than is logged. */
+static struct dx_slice shown(const struct exchange *x, struct dx_slice url, char buf[static JOINED_BYTES])
+{
+    struct dx_out o = dx_out_of(buf, JOINED_BYTES);
+    enum dx_log_query query = view_config(x->view)->query;
+
+    if (query == DX_QUERY_FULL)
+        return url;
+    if (query == DX_QUERY_OFF)
+        url.n = dx_slice_find(url, '?');
+    dx_hide(&o, url);
+    return dx_out_slice(&o);
+}
+
+/* Most requests have no query, and nothing is copied. */
+static struct dx_slice shown_target(const struct exchange *x, char buf[static JOINED_BYTES])
+{
+    char joined[JOINED_BYTES];
+    bool plain = x->request.path.n > 0 && x->request.query.n == 0;
+    if (plain || view_config(x->view)->query == DX_QUERY_FULL)
+        return target_path(x, buf);
+    return shown(x, target_path(x, joined), buf);
 }
 
 /* null when there is none: every line has the same keys. */
@@ -126,7 +151,7 @@ static void write_json(const struct exchange *x, uint64_t now_us, struct dx_out 
     cut_text(o, "client", x->client_ip, WORD_MAX_LOGGED);
     cut_text(o, "method", x->request.method, METHOD_MAX_LOGGED);
     cut_text(o, "host", x->request.host, HOST_MAX_LOGGED);
-    cut_text(o, "path", target_path(x, target), PATH_MAX_LOGGED);
+    cut_text(o, "path", shown_target(x, target), PATH_MAX_LOGGED);
     number(o, "status", x->status);
     text(o, "outcome", dx_slice_str(outcome_row(x->outcome)->word));
     maybe(o, "reason", x->reason);
@@ -181,7 +206,7 @@ static void write_common(const struct exchange *x, struct dx_out *o)
     DX_OUT_LIT(o, "] \"");
     common_text(o, x->request.method, METHOD_MAX_LOGGED);
     dx_out_byte(o, ' ');
-    common_text(o, target_path(x, target), PATH_MAX_LOGGED);
+    common_text(o, shown_target(x, target), PATH_MAX_LOGGED);
     DX_OUT_LIT(o, " HTTP/1.");
     dx_out_u64(o, x->request.minor);
     DX_OUT_LIT(o, "\" ");
@@ -189,7 +214,7 @@ static void write_common(const struct exchange *x, struct dx_out *o)
     dx_out_byte(o, ' ');
     dx_out_u64(o, x->body_out);
     DX_OUT_LIT(o, " \"");
-    common_text(o, field_text(x, DX_SLICE("referer")), FIELD_MAX_LOGGED);
+    common_text(o, shown(x, field_text(x, DX_SLICE("referer")), target), FIELD_MAX_LOGGED);
     DX_OUT_LIT(o, "\" \"");
     common_text(o, field_text(x, DX_SLICE("user-agent")), FIELD_MAX_LOGGED);
     DX_OUT_LIT(o, "\"\n");

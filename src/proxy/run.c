@@ -194,11 +194,12 @@ static void on_silence(struct dx_deadline *d)
 
 static _Thread_local const struct exchange *at_hand;
 
+/* Its path, for a query may hold secrets. */
 void exchange_print_at_hand(void)
 {
     if (at_hand != NULL && at_hand->magic == EXCHANGE_MAGIC)
         dx_log(DX_LOG_ERROR, "panic_exchange", DX_KS("state", rows[at_hand->state].name),
-               DX_KL("method", at_hand->request.method), DX_KL("target", at_hand->request.target),
+               DX_KL("method", at_hand->request.method), DX_KL("path", at_hand->request.path),
                DX_KS("server", at_hand->server));
 }
 

@@ -177,7 +177,8 @@ static const struct row {
     {"pools: {a: {kind: wsgi, servers: 'w:1', eject: {max: '%'}}}\n", 1, 54, "'max' must be a percentage"},
     {"pools: {a: {kind: wsgi, servers: 'w:1', timeout: 3s}}\n", 1, 41,
      "unknown key 'timeout'; did you mean 'timeouts'?"},
-    {"pools: {a: {kind: wsgi, servers: 'w:1', sloths: 8}}\n", 1, 41, "unknown key 'sloths'; did you mean 'slots'?"},
+    {"pools: {a: {kind: wsgi, servers: 'w:1', sloths: 8}}\n", 1, 41,
+     "unknown key 'sloths'; did you mean 'slots'?"},
     {"pools: {'wsgi://w:1': {kind: wsgi}}\n", 1, 24, "'kind' of this pool is said by its name"},
     /* routes */
     {POOLS, 2, 3, "'routes' is missing"},
@@ -326,6 +327,41 @@ START_TEST(no_more_than_two_hundred)
 }
 END_TEST
 
+/* Every place of a secret, with a fault beside it. */
+START_TEST(secrets_are_not_shown)
+{
+    static const char *const texts[] = {
+        FULL "x-secret: hunter2\nx-secret: hunter2\n",
+        "pools: {a: {kind: wsgi, servers: 'b:1', sticky: {by: cookie, secret: hunter2, bogus: 1}}}\n",
+        "pools: {a: {kind: wsgi, servers: 'b:1', sticky: {bogus: 1, \"secret\" : \"hunter2\"}}}\n",
+        "pools:\n  a:\n    sticky:\n      secret: [hunter2]\n",
+        "pools:\n  a:\n    sticky:\n      secret:\n        [hunter2]\n",
+        "pools:\n  a:\n    sticky:\n      secret:\n\n        # why\n\n        [hunter2]\n",
+        "pools:\n  a:\n    sticky:\n      secret: |\n        hunter2\x01\n",
+        "pools:\n  a:\n    sticky:\n      secret: \"hunter2\x01\"\n",
+        "pools:\n  a:\n    sticky:\n      secret: ${hunter2\n",
+        "pools: {a: {kind: wsgi, servers: 'wsgi://me:hunter2@b:1'}}\n" ROUTES,
+        "pools: {a: {kind: wsgi, servers: ['me:hunter2@b:1']}}\n" ROUTES,
+        "pools: {a: {kind: wsgi, servers: ['me:hunter2@b']}}\n" ROUTES,
+        "routes: {/: 'asgi://me:hunter2@b:1'}\n",
+        "routes: {/: 'http://hunter2@b:1'}\n",
+        FULL "listen: 'me:hunter2@:80'\n",
+    };
+    for (size_t i = 0; i < DX_COUNT(texts); i++) {
+        struct dx_config_faults faults = {0};
+        struct dx_text t;
+        dx_text_init(&t);
+        const struct dx_config *c =
+            dx_config_parse(dx_slice_str(texts[i]), "f.yaml", test_env, NULL, &faults);
+        ck_assert_msg(c == NULL, "%zu has no fault", i);
+        dx_config_faults_print(&faults, dx_slice_str(texts[i]), "f.yaml", &t);
+        ck_assert_msg(strstr(t.p, "hunter2") == NULL, "%zu: %s", i, t.p);
+        dx_text_fini(&t);
+        dx_config_faults_fini(&faults);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("config faults");
@@ -336,6 +372,7 @@ int main(void)
     tcase_add_test(tc, printed_with_line_and_caret);
     tcase_add_test(tc, no_control_character_reaches_a_terminal);
     tcase_add_test(tc, no_more_than_two_hundred);
+    tcase_add_test(tc, secrets_are_not_shown);
     suite_add_tcase(s, tc);
     return run_suite(s);
 }
