@@ -3,14 +3,24 @@
  */
 #include "diplex/base/check.h"
 
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "diplex/base/log.h"
+
 static _Atomic(void (*)(void)) panic_hook;
 
 void dx_panic_set_hook(void (*hook)(void)) { atomic_store(&panic_hook, hook); }
+
+/* A pipe that nobody empties would keep the process from ending, and from being started again. */
+static bool somebody_reads(void)
+{
+    struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
+}
 
 _Noreturn void dx_panic(const char *file, int line, const char *what)
 {
@@ -19,11 +29,12 @@ _Noreturn void dx_panic(const char *file, int line, const char *what)
     size_t len = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
 
     /* When standard error is gone there is nobody left to tell. */
-    if (write(STDERR_FILENO, text, len) < 0)
+    if (!somebody_reads() || write(STDERR_FILENO, text, len) < 0)
         abort();
+    dx_log_set_sink(NULL); /* a thread that writes lines later ends with the process, before it does */
     /* Taken out first, so that a hook that panics itself does not run again. */
     void (*hook)(void) = atomic_exchange(&panic_hook, NULL);
-    if (hook)
+    if (hook && somebody_reads())
         hook();
     abort();
 }

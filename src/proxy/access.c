@@ -230,6 +230,9 @@ void access_flush(struct dx_proxy *p)
         for (size_t i = 0; i < p->lines_n; i++)
             if (p->lines[i] == '\n')
                 proxy_count(p, DX_COUNTER_LOG_DROPPED, 1);
+    uint64_t lost = dx_journal_lost(p->access);
+    if (lost > 0)
+        proxy_count(p, DX_COUNTER_LOG_DROPPED, (int64_t)lost);
     p->lines_n = 0;
 }
 

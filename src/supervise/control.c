@@ -12,12 +12,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "diplex/journal.h"
 #include "diplex/os/clock.h"
 #include "diplex/os/fd.h"
 #include "diplex/os/memory.h"
 #include "diplex/os/process.h"
 
-#define GRACE_MS 2000 /* for data to say STOPPED and to end, after shutdown_timeout */
+#define BATCH_BYTES (64u * 1024) /* of its own log */
+#define GRACE_MS    2000         /* for data to say STOPPED and to end, after shutdown_timeout */
 
 void control_end(struct control *c, int exit_code)
 {
@@ -269,6 +271,28 @@ static void control_free(struct control *c)
     free(c);
 }
 
+/* A pipe that nobody empties must not keep control from starting data again. The log's sink has no argument.
+ */
+static struct dx_journal *events;
+
+static void to_events(struct dx_slice line) { (void)!dx_journal_write(events, line); }
+
+/* When control has given up its rights: a thread that was there before would keep them. */
+static bool start_log(struct dx_err *err)
+{
+    events = dx_journal_new(STDERR_FILENO, BATCH_BYTES, 0);
+    if (!events)
+        return dx_err_sys(err, "cannot start the log");
+    dx_log_set_sink(to_events);
+    return true;
+}
+
+static void end_log(void)
+{
+    dx_log_set_sink(NULL);
+    dx_journal_free(&events);
+}
+
 int dx_control_run(const char *file)
 {
     struct dx_err err = {{0}};
@@ -289,7 +313,7 @@ int dx_control_run(const char *file)
     } else {
         c->now->generation = ++c->generations;
         c->exit_code = 1;
-        if (start(c, &err)) {
+        if (start(c, &err) && start_log(&err)) {
             child_start(c);
             dx_loop_run(c->loop);
             dx_log(DX_LOG_INFO, "stopped", DX_KI("code", c->exit_code));
@@ -300,5 +324,6 @@ int dx_control_run(const char *file)
     int exit_code = c->exit_code;
     dx_text_fini(&report);
     control_free(c);
+    end_log();
     return exit_code;
 }

@@ -15,6 +15,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+import footprint  # noqa: E402
 import harness  # noqa: E402
 import wire  # noqa: E402
 
@@ -29,6 +30,11 @@ def pytest_collection_modifyitems(items):
     """With DIPLEX_HALF every other test, so that two runs do the work of one: 0 those that are even, 1 the others."""
     if half := os.environ.get('DIPLEX_HALF'):
         items[:] = items[int(half)::2]
+
+
+def pytest_terminal_summary(terminalreporter):
+    for line in footprint.summary():
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope='session')
@@ -118,6 +124,22 @@ def diplex(request, run_directory):
         program = harness.Diplex(path, config, arguments, environment)
         request.addfinalizer(program.finish)
         return program.start() if start else program
+
+    return run
+
+
+@pytest.fixture
+def steady(request, diplex, directory):
+    """steady(config, ...): as diplex, and at the end of the test nothing may be left behind: no request, connection,
+    slot, descriptor, process, and no memory to speak of. `site.leaves_nothing()` asks that at once."""
+
+    def run(config, **more):
+        admin = str(directory / f'{next(_numbers)}.sock')
+        site = diplex(footprint.with_admin(config, admin), **more)
+        site.footprint = footprint.Footprint(site, admin)
+        site.leaves_nothing = site.footprint.check
+        request.addfinalizer(site.leaves_nothing)
+        return site
 
     return run
 

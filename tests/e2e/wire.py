@@ -326,6 +326,7 @@ class ScriptedServer:
         self._listener = socket.socket(socket.AF_UNIX if unix else socket.AF_INET, socket.SOCK_STREAM)
         if unix:
             self._listener.bind(unix)
+            os.chmod(unix, 0o666)  # data is another user when the tests are run by root
         else:
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._listener.bind(('127.0.0.1', port))

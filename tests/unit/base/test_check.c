@@ -3,11 +3,14 @@
 #include "diplex/base/check.h"
 
 #include <check.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "diplex/base/log.h"
 
 struct thing {
     uint32_t magic;
@@ -74,6 +77,62 @@ START_TEST(panic_says_where_and_calls_the_hook_once)
 }
 END_TEST
 
+static void drop(struct dx_slice line) { (void)line; }
+
+static void hook_that_logs(void) { dx_log(DX_LOG_ERROR, "at_hand", DX_KI("number", 7)); }
+
+START_TEST(what_the_hook_logs_is_said_although_the_log_has_a_sink)
+{
+    int ends[2];
+    char text[512] = "";
+    ck_assert_int_eq(pipe(ends), 0);
+    pid_t pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        dx_log_set_sink(drop);
+        dx_panic_set_hook(hook_that_logs);
+        dx_panic("some.c", 78, "nor this");
+    }
+    close(ends[1]);
+    size_t used = 0;
+    for (ssize_t n; (n = read(ends[0], text + used, sizeof text - 1 - used)) > 0;)
+        used += (size_t)n;
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+    ck_assert_ptr_nonnull(strstr(text, "some.c:78: nor this\n"));
+    ck_assert_ptr_nonnull(strstr(text, "at_hand number=7\n"));
+    close(ends[0]);
+}
+END_TEST
+
+START_TEST(a_panic_ends_although_nobody_reads_what_it_says)
+{
+    int ends[2], status = 0;
+    static const char junk[4096];
+    ck_assert_int_eq(pipe2(ends, O_NONBLOCK), 0);
+    while (write(ends[1], junk, sizeof junk) > 0)
+        continue;
+    ck_assert_int_eq(fcntl(ends[1], F_SETFL, 0), 0);
+    pid_t pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        dx_panic_set_hook(hook_that_panics);
+        dx_panic("some.c", 79, "unheard");
+    }
+    pid_t ended = 0;
+    for (int i = 0; i < 300 && ended == 0; i++) {
+        usleep(10000);
+        ended = waitpid(pid, &status, WNOHANG);
+    }
+    kill(pid, SIGKILL);
+    ck_assert_int_eq(ended, pid);
+    ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    close(ends[0]);
+    close(ends[1]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("base/check");
@@ -83,6 +142,8 @@ int main(void)
     tcase_add_test_raise_signal(tests, wrong_magic_aborts, SIGABRT);
     tcase_add_test_raise_signal(tests, cleared_magic_aborts, SIGABRT);
     tcase_add_test(tests, panic_says_where_and_calls_the_hook_once);
+    tcase_add_test(tests, what_the_hook_logs_is_said_although_the_log_has_a_sink);
+    tcase_add_test(tests, a_panic_ends_although_nobody_reads_what_it_says);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

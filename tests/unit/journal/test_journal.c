@@ -10,6 +10,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "diplex/os/clock.h"
@@ -212,6 +215,75 @@ START_TEST(a_file_gets_every_line)
 }
 END_TEST
 
+/* A disk that is full and has room again, acted by the limit of a file's size. */
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void write_and_wait(struct dx_journal *j, const char *text, int fd, off_t size)
+{
+    struct stat st = {0};
+    ck_assert(dx_journal_write(j, dx_slice_str(text)));
+    for (int i = 0; i < 500 && st.st_size < size; i++) {
+        usleep(10000);
+        ck_assert_int_eq(fstat(fd, &st), 0);
+    }
+    ck_assert_int_eq(st.st_size, size);
+}
+
+START_TEST(a_line_that_found_no_room_does_not_run_into_the_next_one)
+{
+    char name[] = "/tmp/diplex-journal-XXXXXX", got[64];
+    int fd = mkstemp(name);
+    ck_assert_int_ge(fd, 0);
+    (void)unlink(name);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    struct dx_journal *j = dx_journal_new(fd, BATCH, 0);
+    ck_assert_ptr_nonnull(j);
+    limit_files(10);
+    write_and_wait(j, "first\nsecond\nthird\n", fd, 10);
+    ck_assert(dx_journal_write(j, DX_SLICE("fourth\n")));
+    uint64_t lost = 0;
+    for (int i = 0; i < 500 && lost < 3; i++) {
+        usleep(10000);
+        lost += dx_journal_lost(j);
+    }
+    ck_assert_uint_eq(lost, 3);
+    limit_files(RLIM_INFINITY);
+    write_and_wait(j, "fifth\n", fd, 17);
+    write_and_wait(j, "sixth\n", fd, 23);
+    ck_assert_uint_eq(dx_journal_lost(j), 0);
+    dx_journal_free(&j);
+    ck_assert_int_eq(pread(fd, got, sizeof(got), 0), 23);
+    ck_assert_mem_eq(got, "first\nseco\nfifth\nsixth\n", 23);
+    close(fd);
+}
+END_TEST
+
+/* Two processes see the last room of a pipe, and the one that comes later waits in write(2). */
+START_TEST(one_that_is_stuck_in_a_write_is_left_behind)
+{
+    int stuck[2];
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stuck), 0);
+    static char all[1024 * 1024];
+    struct dx_journal *j = dx_journal_new(stuck[1], sizeof(all), 0);
+    ck_assert_ptr_nonnull(j);
+    /* A socket says that it is writable with less room than PIPE_BUF. */
+    int small = 4608;
+    (void)setsockopt(stuck[1], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+    ck_assert(dx_journal_write(j, dx_slice_of(all, sizeof(all))));
+    usleep(100000);
+    uint64_t before = dx_clock_us();
+    dx_journal_free(&j);
+    ck_assert_uint_lt((dx_clock_us() - before) / 1000, 2500);
+    close(stuck[0]); /* lets the thread go */
+}
+END_TEST
+
 /* --- several threads --- */
 
 #define THREADS 4
@@ -257,6 +329,8 @@ int main(void)
     tcase_add_test(c, it_ends_in_bounded_time_whatever_the_reader_does);
     tcase_add_test(c, a_reader_that_is_gone_costs_the_lines_only);
     tcase_add_test(c, a_file_gets_every_line);
+    tcase_add_test(c, a_line_that_found_no_room_does_not_run_into_the_next_one);
+    tcase_add_test(c, one_that_is_stuck_in_a_write_is_left_behind);
     tcase_add_test(c, lines_of_several_threads_stay_whole);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
