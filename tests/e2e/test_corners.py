@@ -127,7 +127,7 @@ def test_an_http_1_0_request_without_a_host(diplex, scripted):
     with site.client() as client:
         client.send(b'GET /x HTTP/1.0\r\n\r\n')
         assert client.read_until_close().startswith(b'HTTP/1.1 200 OK')
-    assert (server.requests[0].get('host'), server.requests[0].get('x-forwarded-host')) == ('', None)
+    assert (server.requests[0].get('host'), server.requests[0].get('x-forwarded-host')) == ('localhost', 'localhost')
 
 
 def test_empty_lines_before_a_request(diplex, scripted):
