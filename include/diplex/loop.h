@@ -73,6 +73,7 @@ struct dx_timer {
     void (*on_due)(struct dx_timer *t);
     uint64_t event[16];
     bool set;
+    struct dx_deadline instead; /* for want of memory, which a deadline needs none of */
 };
 void dx_timer_set(struct dx_loop *l, struct dx_timer *t, uint64_t ms); /* once; again replaces */
 void dx_timer_clear(struct dx_timer *t);

@@ -98,6 +98,7 @@ enum dx_turn_answer {
     DX_TURN_DOWN, /* no server can take it, and nothing is held */
     DX_TURN_LATE, /* it has waited as long as it may */
     DX_TURN_GONE, /* the pool has left the configuration */
+    DX_TURN_NO_MEMORY,
 };
 /* May be asked again after the connection that a slot was for failed: the turn keeps its place in the order. */
 enum dx_turn_answer dx_turn_ask(struct dx_turn *t, struct dx_gate *g, struct dx_desk *d) DX_CHECKED;

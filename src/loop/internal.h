@@ -28,6 +28,7 @@ struct dx_loop {
     uint64_t turn_us;  /* when this turn's first callback began; 0: there was none yet */
     uint64_t armed_ms; /* when the tick is to come; 0: not armed */
     struct dx_link graves, tasks;
+    struct dx_deadline instead; /* of the turn, when there is no memory to arm it */
     struct lane lanes[LANES_MAX];
     struct dx_link odd; /* deadlines of still other durations, by due time */
     struct dx_loop_turns turns;

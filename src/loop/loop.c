@@ -84,11 +84,12 @@ struct dx_loop *dx_loop_new(void)
     struct dx_loop *l = calloc(1, sizeof(*l));
     struct event_config *config = event_config_new();
 
-    if (l != NULL)
-        l->tick_fd = -1;
-    if (l == NULL || config == NULL)
+    if (l == NULL)
         goto out;
     DX_MAGIC_SET(l, LOOP_MAGIC);
+    l->tick_fd = -1;
+    if (config == NULL)
+        goto out;
     dx_list_init(&l->graves);
     dx_list_init(&l->tasks);
     dx_list_init(&l->odd);
@@ -243,14 +244,21 @@ static struct timeval from_ms(uint64_t ms)
     return (struct timeval){.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
 }
 
+static void timer_due(struct dx_timer *t)
+{
+    t->set = false;
+    t->on_due(t);
+}
+
+static void on_instead(struct dx_deadline *d) { timer_due(DX_CONTAINER(d, struct dx_timer, instead)); }
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct dx_timer *t = arg;
     struct dx_loop *l = t->loop;
     (void)fd, (void)what;
-    t->set = false;
     begin(l);
-    t->on_due(t);
+    timer_due(t);
     reap(l);
 }
 
@@ -261,13 +269,19 @@ void dx_timer_set(struct dx_loop *l, struct dx_timer *t, uint64_t ms)
         t->loop = l;
         event_assign(as_event(t->event), l->base, -1, 0, on_timer, t);
     }
-    t->set = event_add(as_event(t->event), &delay) == 0;
+    dx_deadline_clear(&t->instead);
+    t->set = true;
+    if (event_add(as_event(t->event), &delay) == 0)
+        return;
+    t->instead.on_due = on_instead;
+    dx_deadline_set(l, &t->instead, ms > 0 ? ms : 1);
 }
 
 void dx_timer_clear(struct dx_timer *t)
 {
     if (t->set)
         event_del(as_event(t->event));
+    dx_deadline_clear(&t->instead);
     t->set = false;
 }
 
@@ -307,14 +321,24 @@ void dx_signal_stop(struct dx_signal *s)
 
 /* --- tasks and graves --- */
 
+static void on_tasks_instead(struct dx_deadline *d)
+{
+    run_tasks(-1, 0, DX_CONTAINER(d, struct dx_loop, instead));
+}
+
 void dx_loop_again(struct dx_loop *l, struct dx_task *t)
 {
     struct timeval at_once = {0, 0};
     if (dx_list_linked(&t->link))
         return;
     dx_list_push_tail(&l->tasks, &t->link);
-    if (!l->tasks_armed)
-        l->tasks_armed = event_add(l->turn, &at_once) == 0;
+    if (l->tasks_armed)
+        return;
+    l->tasks_armed = true;
+    if (event_add(l->turn, &at_once) == 0)
+        return;
+    l->instead.on_due = on_tasks_instead;
+    dx_deadline_set(l, &l->instead, 1);
 }
 
 void dx_task_cancel(struct dx_task *t) { dx_list_remove(&t->link); }

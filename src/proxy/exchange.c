@@ -32,8 +32,10 @@
 
 static enum state refuse(struct exchange *x, const struct dx_http_error *err)
 {
-    enum state next =
-        exchange_answer(x, err->status == 413 ? OUTCOME_BODY_TOO_LARGE : OUTCOME_BAD_REQUEST, err->reason);
+    enum outcome o = err->status == 413   ? OUTCOME_BODY_TOO_LARGE
+                     : err->status == 503 ? OUTCOME_NO_MEMORY
+                                          : OUTCOME_BAD_REQUEST;
+    enum state next = exchange_answer(x, o, err->reason);
     x->status = err->status;
     x->keep_client = false;
     x->linger = x->raw_drain = true;
@@ -455,6 +457,8 @@ static enum state step_await_head(struct exchange *x)
             return STATE_WAIT;
         if (io == DX_IO_OK)
             continue;
+        if (io == DX_IO_ERROR && errno == ENOMEM) /* ours, and no sign of the server's health */
+            return exchange_answer(x, OUTCOME_NO_MEMORY, dx_err_text(errno));
         if ((inlet_empty(&x->in) || x->lone_head > 0) && x->interims == 0)
             return exchange_server_broke(x, io == DX_IO_EOF ? "the server closed without an answer"
                                                             : dx_err_text(errno));
@@ -515,6 +519,8 @@ static enum state step_relay(struct exchange *x)
         dx_loop_again(x->proxy->loop, &x->again);
         return STATE_WAIT;
     case PUMP_NO_MEMORY:
+        err.reason = "out of memory";
+        break;
     case PUMP_SERVER_BROKE:
     case PUMP_CLIENT_BAD:
     case PUMP_SPOOL:
@@ -531,9 +537,9 @@ static enum state step_tunnel(struct exchange *x)
 
     enum pump up = x->up_ended ? PUMP_DONE : pump_up(x, &err);
     enum pump down = pump_down(x, &err);
-    if (down == PUMP_DONE || down == PUMP_SERVER_BROKE || down == PUMP_CLIENT_GONE)
-        return exchange_end(x, OUTCOME_OK);
-    if (up != PUMP_WAIT || x->up_ended)
+    if (up == PUMP_NO_MEMORY || up == PUMP_CLIENT_BAD || down == PUMP_NO_MEMORY)
+        return exchange_end(x, OUTCOME_NO_MEMORY); /* bytes of a tunnel cannot be bad */
+    if (down != PUMP_WAIT || up != PUMP_WAIT || x->up_ended)
         return exchange_end(x, OUTCOME_OK);
     return STATE_WAIT;
 }

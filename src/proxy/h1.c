@@ -55,6 +55,18 @@ static enum front_io refused(struct exchange *x, struct dx_slice in)
     return FRONT_BAD;
 }
 
+static enum front_io no_memory(struct dx_http_error *err)
+{
+    *err = (struct dx_http_error){503, "out of memory"};
+    return FRONT_BAD;
+}
+
+/* What is not received for want of a block is not the client's fault, and it is told so. */
+static enum front_io received(enum dx_io io, struct dx_http_error *err)
+{
+    return io == DX_IO_ERROR && errno == ENOMEM ? no_memory(err) : from_io(io);
+}
+
 static enum front_io read_head(struct front *f, struct exchange *x, struct dx_http_error *err)
 {
     struct client *c = client_of(f);
@@ -84,7 +96,7 @@ static enum front_io read_head(struct front *f, struct exchange *x, struct dx_ht
             return FRONT_WAIT;
         enum dx_io io = inlet_fill(&c->in, &c->transport, &b, false);
         if (io != DX_IO_OK)
-            return from_io(io);
+            return received(io, err);
     }
 }
 
@@ -101,7 +113,7 @@ static bool whole_body(struct front *f, struct exchange *x, struct dx_slice *bod
 
 /* Receives more of the body. The first time, the block with the head in it is left to the exchange; after
  * that, a client that sends nothing holds none. */
-static enum front_io fill_body(struct client *c, struct exchange *x)
+static enum front_io fill_body(struct client *c, struct exchange *x, struct dx_http_error *err)
 {
     struct blocks b = client_blocks(c);
     bool bulk = x->request.framing == DX_FRAMING_CHUNKED || x->client_body.left > BLOCK_BYTES;
@@ -112,13 +124,13 @@ static enum front_io fill_body(struct client *c, struct exchange *x)
         if (!may)
             return FRONT_WAIT;
         if (!inlet_detach(&c->in, &b, bulk, &x->head_block, &x->head_block_bulk))
-            return FRONT_GONE;
+            return no_memory(err);
     }
     if (may)
         io = inlet_fill(&c->in, &c->transport, &b, bulk);
     if (io == DX_IO_AGAIN && inlet_empty(&c->in))
         inlet_release(&c->in, &b);
-    return from_io(io);
+    return received(io, err);
 }
 
 /*
@@ -132,7 +144,7 @@ static enum front_io read_trailers(struct client *c, struct exchange *x, struct 
     size_t used = 0;
 
     if (!exchange_trailer_storage(x))
-        return FRONT_GONE;
+        return no_memory(err);
     enum dx_parse parse = dx_http1_trailers(in.p, in.n, &limits, &x->trailers, &used, err);
     if (parse == DX_PARSE_MORE)
         return FRONT_WAIT;
@@ -164,7 +176,7 @@ static enum front_io read_body(struct front *f, struct exchange *x, struct dx_sl
             io = read_trailers(c, x, err);
         if (io != FRONT_WAIT)
             return io;
-        io = fill_body(c, x);
+        io = fill_body(c, x, err);
         if (io != FRONT_OK)
             return io;
     }

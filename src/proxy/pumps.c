@@ -286,7 +286,7 @@ enum pump pump_fill_down(struct exchange *x)
             return end_down(x, NULL);
         break;
     case DX_IO_ERROR:
-        break;
+        return errno == ENOMEM ? PUMP_NO_MEMORY : PUMP_SERVER_BROKE;
     }
     return PUMP_SERVER_BROKE;
 }

@@ -128,6 +128,8 @@ enum state exchange_no_turn(struct exchange *x, enum dx_turn_answer why)
         return exchange_waited_in_vain(x);
     if (why == DX_TURN_FULL)
         return come_later(x, dx_turn_held(&x->turn) ? OUTCOME_HOLD_FULL : OUTCOME_QUEUE_FULL);
+    if (why == DX_TURN_NO_MEMORY)
+        return come_later(x, OUTCOME_NO_MEMORY);
     if (why == DX_TURN_GONE)
         return exchange_answer(x, OUTCOME_POOL_DOWN, "the pool has left the configuration");
     return exchange_answer(x, x->tried.n == 0 ? OUTCOME_POOL_DOWN : x->connect_outcome, x->reason);

@@ -190,8 +190,12 @@ bool gate_put(struct dx_gate *g, struct dx_turn *t)
     } else if (t->rank == 0) {
         t->rank = t->order;
     }
-    if (!heap_push(heap_of(t), t))
+    if (!heap_push(heap_of(t), t)) {
+        if (t->ranked)
+            fair_left(&g->fair, t->client);
+        t->ranked = false;
         return false;
+    }
     g->waiting++;
     g->bytes += t->bytes;
     gate_publish(g);

@@ -95,7 +95,7 @@ static enum dx_turn_answer ask(struct dx_turn *t, struct dx_gate *g, uint64_t no
         return DX_TURN_GO;
     enum dx_turn_answer answer = may_wait(g, t, somebody, now_ms);
     if (answer == DX_TURN_GO)
-        answer = gate_put(g, t) ? DX_TURN_WAIT : DX_TURN_FULL;
+        answer = gate_put(g, t) ? DX_TURN_WAIT : DX_TURN_NO_MEMORY;
     if (answer != DX_TURN_WAIT) {
         gate_share_release(g, t->in);
         return answer;

@@ -56,6 +56,7 @@ void dx_roster_follow(struct dx_roster *r)
 {
     struct dx_board_server list[DX_BOARD_POOL_SERVERS];
     struct dx_roster_server *old[DX_BOARD_POOL_SERVERS];
+    bool whole = true;
     struct dx_balance_server old_scales[DX_BOARD_POOL_SERVERS];
     size_t old_n = r->n, at = 0;
     uint32_t version;
@@ -69,8 +70,9 @@ void dx_roster_follow(struct dx_roster *r)
         struct dx_balance_server scale = s != NULL ? old_scales[at] : (struct dx_balance_server){0};
         if (s == NULL)
             s = r->owner.appeared(r->owner.arg, &list[i]);
+        whole &= s != NULL;
         if (s == NULL)
-            continue; /* out of memory: the others serve, and the next change tries again */
+            continue; /* out of memory: the others serve, and the next look tries again */
         s->facts = list[i];
         s->mark = mark_of(r, &list[i].address);
         scale.weight = list[i].weight * WEIGHT_PARTS;
@@ -81,7 +83,7 @@ void dx_roster_follow(struct dx_roster *r)
     for (size_t i = 0; i < old_n; i++)
         if (old[i] != NULL)
             r->owner.gone(r->owner.arg, old[i]);
-    r->version = version;
+    r->version = whole ? version : version - 1;
 }
 
 void dx_roster_clear(struct dx_roster *r)

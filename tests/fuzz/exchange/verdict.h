@@ -111,7 +111,7 @@ static inline size_t check_one(const struct client_peer *c, unsigned i, size_t a
         DX_ASSERT(c->left || !is_own(l) || h->whole);
         return at;
     }
-    DX_ASSERT(!is_own(l));
+    DX_ASSERT(!is_own(l) || (h->status == 101 && l->outcome == OUTCOME_NO_MEMORY));
     DX_ASSERT(!(h->bounded && h->whole && was_cut(l)) || l->head);
     DX_ASSERT(c->left || l->outcome != OUTCOME_OK || h->whole || !h->bounded);
     if (ask != NOBODY ? asks[ask].wild : stray)

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -159,6 +160,7 @@ static inline void world_init(void)
     struct dx_err err = {""};
     char at[64];
 
+    signal(SIGPIPE, SIG_IGN);
     failing_libevent();
     dx_log_set_sink(hear_nothing);
     world.now_us = 1000000000;
