@@ -123,10 +123,9 @@ static bool client_introduced(struct client *c)
 /* It has asked so often, or for so long, that this is its last request. */
 static bool worn_out(const struct client *c)
 {
-    const struct dx_config *config = view_config(c->proxy->view);
-    uint64_t most = config->limits.connection_requests, ms = config->limits.connection_time;
-    return (most != 0 && c->served >= most) ||
-           (ms != 0 && dx_loop_now_ms(c->proxy->loop) >= (uint64_t)c->front.since_s * 1000 + ms);
+    const struct bounds *most = &c->proxy->view->most;
+    return c->served >= most->requests ||
+           dx_loop_now_us(c->proxy->loop) - (uint64_t)c->front.since_s * 1000000 >= most->age_us;
 }
 
 /* Between requests: are there bytes of another one? True: an exchange was begun. */

@@ -43,8 +43,9 @@ struct view {
         uint32_t epoch; /* of the pool when the view was made */
         struct dx_gate *gate;
     } * pools;      /* beside config->pools */
-    struct bounds { /* `auto` resolved */
-        unsigned connections, per_client, tunnels;
+    struct bounds { /* `auto` resolved, and what has no limit the largest number */
+        unsigned connections, per_client, tunnels, requests;
+        uint64_t age_us; /* of a connection */
     } most;
 };
 void view_unref(struct view **v);

@@ -43,6 +43,8 @@ void room_bounds(const struct dx_proxy *p, const struct dx_config *c, struct bou
     *out = (struct bounds){
         .connections = all,
         .per_client = c->limits.connections_per_client ? c->limits.connections_per_client : half,
+        .requests = c->limits.connection_requests ? c->limits.connection_requests : UINT32_MAX,
+        .age_us = c->limits.connection_time ? c->limits.connection_time * 1000 : UINT64_MAX,
         .tunnels = c->limits.tunnels ? c->limits.tunnels : at_least(all - all / 4, 1),
     };
 }

@@ -77,6 +77,25 @@ START_TEST(ipv6)
 }
 END_TEST
 
+/* The kernel finds out whether a silent client's host is there still, and soon: its own default is two hours.
+ */
+START_TEST(who_is_accepted_is_watched_over)
+{
+    struct dx_address a = address_of("127.0.0.1:0"), peer;
+    int listener = listen_on(&a);
+    struct dx_address where = bound_to(listener);
+    int client = connect_to(&where), fd = accept_soon(listener, &peer);
+
+    ck_assert_int_eq(option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+    ck_assert_int_eq(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 60);
+    ck_assert_int_eq(option(fd, IPPROTO_TCP, TCP_KEEPINTVL), 15);
+    ck_assert_int_eq(option(fd, IPPROTO_TCP, TCP_KEEPCNT), 4);
+    dx_fd_close(&fd);
+    dx_fd_close(&client);
+    dx_fd_close(&listener);
+}
+END_TEST
+
 START_TEST(the_wildcard_takes_both_families)
 {
     struct dx_address a = address_of(":0"), peer;
@@ -211,6 +230,7 @@ int main(void)
     tcase_set_timeout(c, 10);
     tcase_add_test(c, ipv4);
     tcase_add_test(c, ipv6);
+    tcase_add_test(c, who_is_accepted_is_watched_over);
     tcase_add_test(c, the_wildcard_takes_both_families);
     tcase_add_test(c, a_port_in_use_is_refused);
     tcase_add_test(c, a_port_is_shared_when_both_ask_for_it);

@@ -387,6 +387,38 @@ START_TEST(time_in_which_the_server_is_waited_for_is_not_the_clients)
 }
 END_TEST
 
+/* All connections of this process to the server are told so by the kernel. */
+static bool server_is_watched_over(void)
+{
+    struct dx_address door = bound_to(doors[0]);
+    for (int fd = 3; fd < 200; fd++) {
+        struct dx_address to = {.len = sizeof(to.u)};
+        int alive = 0;
+        socklen_t n = sizeof(alive);
+        if (getpeername(fd, &to.u.sa, &to.len) == 0 && dx_address_eq(&to, &door) &&
+            getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &alive, &n) == 0)
+            return alive != 0;
+    }
+    return false;
+}
+
+START_TEST(a_server_that_may_be_silent_for_ever_is_watched_over)
+{
+    begin("asgi", "", "");
+    struct peer *c = client_new();
+    say(c, GET_X);
+    struct peer *s = server_accept(0);
+    (void)hears_head(s, "GET /app/x HTTP/1.1");
+    ck_assert(!server_is_watched_over()); /* timeouts.response is the bound */
+    say(s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    (void)hears_head(c, "HTTP/1.1 200 OK");
+    UNTIL(server_is_watched_over());
+    say(s, "0\r\n\r\n");
+    hears(c, "0\r\n\r\n");
+    end("ok");
+}
+END_TEST
+
 /* Takes `each` bytes every few milliseconds, until the connection ends or the time is over. */
 static void sip(struct peer *c, size_t each, unsigned ms)
 {
@@ -575,6 +607,7 @@ int main(void)
         a_body_that_is_slow_and_fast_enough_goes_on,
         what_was_fast_before_buys_no_more_than_the_time_out,
         time_in_which_the_server_is_waited_for_is_not_the_clients,
+        a_server_that_may_be_silent_for_ever_is_watched_over,
         a_reader_that_is_too_slow_is_ended_though_it_always_takes_something,
         files_have_a_total,
         memory_has_a_total_beyond_which_files_begin,
