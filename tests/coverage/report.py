@@ -90,13 +90,15 @@ def show_lines(build: pathlib.Path, merged: pathlib.Path, room: str) -> None:
         if room_of(file['filename']) != room:
             continue
         text = pathlib.Path(file['filename']).read_text().splitlines()
-        segments = file['segments']
+        segments, missed = file['segments'], set()
         for (line, column, count, counted, *_), (end, end_column, *_) in zip(segments, segments[1:]):
             last = end if end_column > 1 else end - 1
             for number in range(line, last + 1) if counted and count == 0 else ():
                 piece = text[number - 1][column - 1 if number == line else 0:end_column - 1 if number == end else None]
                 if piece.strip(' {};'):
-                    print(f'{pathlib.Path(file["filename"]).relative_to(ROOT)}:{number}: {text[number - 1].strip()}')
+                    missed.add(number)
+        for number in sorted(missed):
+            print(f'{pathlib.Path(file["filename"]).relative_to(ROOT)}:{number}: {text[number - 1].strip()}')
 
 
 def main() -> int:
