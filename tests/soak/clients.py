@@ -245,12 +245,13 @@ async def upload_once(visit: Visit, connection: Connection, pool: str, size: int
     pieces = Pattern(seed, size).pieces(size, 20_000 if pause else 65_536) if with_length else chunked(visit, seed, size)
     answering = asyncio.create_task(connection.answer())  # it may come before the end of the upload
     try:
-        for piece in pieces:
+        for n, piece in enumerate(pieces):
             if answering.done() or not connection.usable:
                 connection.usable = False
                 break
             await connection.send(piece)
-            await asyncio.sleep(pause)
+            if pause or n % 20 == 0:
+                await asyncio.sleep(pause)
         answer = await answering
     finally:
         answering.cancel()
@@ -283,7 +284,7 @@ async def download(visit: Visit) -> None:
 
 async def slow_reader(visit: Visit) -> None:
     """Some seconds for some megabytes: what wsgi servers say is taken from them meanwhile."""
-    connection = await visit.connect(receive_buffer=16_384)
+    connection = await visit.connect(receive_buffer=131_072)  # much less than a segment of loopback stalls by itself
     connection.piece, connection.pause = 16_384, 0.02
     await get(visit, connection, visit.pool(), visit.size(500_000, 4_000_000), length=visit.rng.random() < 0.7)
     await connection.close()

@@ -55,8 +55,8 @@ from clients import EXCUSES, KINDS, Visit  # noqa: E402
 from conversation import Connection, Expected  # noqa: E402
 from watch import GROWTH_KB, GROWTH_KB_SHORT, LONG_SECONDS, AccessLog, Sample, Watch, ask_admin, grown, share_kb, status, thread_seconds, unrest  # noqa: E402
 
-PATIENCE = 120.0  # for one visit, however busy the machine
-WIND_DOWN = 150.0  # for the visits that run when the time is over
+PATIENCE = 240.0 if harness.sanitized() else 120.0  # for one visit, however busy the machine
+WIND_DOWN = PATIENCE + 30  # for the visits that run when the time is over
 CALM = 30.0  # until the last connections to servers are closed
 NICE = 3  # of everything in Python, so that diplex and the fast clients get as much as they can use
 RELOAD_EVERY = (2.0, 4.0)
