@@ -255,13 +255,13 @@ def test_uploads_for_which_there_is_no_room(steady, gunicorn, full_folder, chunk
 
 
 def test_answers_for_which_there_is_no_room(steady, gunicorn, full_folder, slow):  # noqa: F811
-    """Four slow readers of 4 MB each: what the disk does not take waits with its server, and nobody gets a wrong byte."""
-    size = 4_000_000
+    """Three slow readers of 6 MB each: what the disk does not take waits with its server, and nobody gets a wrong byte."""
+    size = 6_000_000
     server = gunicorn(worker_class='gthread', workers=1, threads=8)
     site = steady(one_pool('wsgi', server, buffer={'path': str(full_folder)}))
     free = room(full_folder)
-    inject(4)
-    readers = [slow(site, f'/api/download/{size}/{"?length=1" if number % 2 else ""}') for number in range(4)]
+    inject(3)
+    readers = [slow(site, f'/api/download/{size}/{"?length=1" if number % 2 else ""}') for number in range(3)]
     wait_until(lambda: room(full_folder) < 100_000, what='the disk to be full')
     for reader in readers:
         assert digest(reader.response().body) == digest(streamed(size))
@@ -343,6 +343,7 @@ def test_a_clock_that_jumps_changes_dates_and_nothing_else(steady, scripted, clo
         began = time.monotonic()
         assert silent.response().status == 408
         assert 1.5 < time.monotonic() - began < 6, 'the time-outs go on as before'
+    site.wait_access(1, outcome='header_timeout')
     assert {entry['outcome'] for entry in site.access()} == {'ok', 'header_timeout'}
     assert not [line for line in site.events() if ' warn ' in line or ' error ' in line]
     clock.jump(10 * YEAR)

@@ -317,7 +317,7 @@ class ScriptedServer:
     """
 
     def __init__(
-        self, script: Callable[[ServerConnection], None], unix: str | None = None, port: int = 0
+        self, script: Callable[[ServerConnection], None], unix: str | None = None, port: int = 0, host: str = '127.0.0.1'
     ) -> None:
         self._script = script
         self._unix = unix
@@ -329,9 +329,9 @@ class ScriptedServer:
             os.chmod(unix, 0o666)  # data is another user when the tests are run by root
         else:
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._listener.bind(('127.0.0.1', port))
+            self._listener.bind((host, port))
         self._listener.listen(128)
-        self.address = f'unix:{unix}' if unix else '127.0.0.1:%d' % self._listener.getsockname()[1]
+        self.address = f'unix:{unix}' if unix else '%s:%d' % self._listener.getsockname()[:2]
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
