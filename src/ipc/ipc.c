@@ -118,12 +118,12 @@ enum dx_ipc dx_ipc_receive(int end, struct dx_letter *out)
     } while (got < 0 && errno == EINTR);
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return DX_IPC_NOTHING;
-    if (got == 0 || (got < 0 && errno == ECONNRESET))
-        return DX_IPC_CLOSED;
     if (got < 0)
-        return DX_IPC_ERROR;
+        return errno == ECONNRESET ? DX_IPC_CLOSED : DX_IPC_ERROR;
     bool surplus = false;
     int fd = control_take(&msg, &surplus);
+    if (got == 0 && fd < 0) /* an empty packet says the same, so nobody may rely on it */
+        return DX_IPC_CLOSED;
     if (surplus || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || !wire_ok(&wire, (size_t)got)) {
         dx_fd_close(&fd);
         errno = EBADMSG;

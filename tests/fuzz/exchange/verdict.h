@@ -139,8 +139,8 @@ static inline void check_all_answered(const struct client_peer *c, unsigned hear
     bool ends = heard > 0 && (last->m.close || !last->whole || !last->bounded || last->status == 101);
     /* An answer that came early leaves so much of its request unread that the connection is given up. */
     ends |= heard > 0 && heard <= c->asks_n && asks[c->asks[heard - 1]].body_n > DRAINED_MOST;
-    /* Without memory for a request its connection is closed before it is one. */
-    bool none = failing_has_failed() && c->logs_n == heard;
+    /* Without memory for a request its connection is closed before it is one; so is one that makes room. */
+    bool none = (failing_has_failed() || world.limited) && c->logs_n == heard;
     DX_ASSERT(silent || ends || none || c->half || c->wild || heard >= whole);
 }
 

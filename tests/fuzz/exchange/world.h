@@ -25,6 +25,7 @@
 
 #define DOORS        2 /* a Unix socket and a TCP port: the first connects at once, the second may wait */
 #define VARIANTS     8
+#define LIMITED      6 /* the variant in which clients may have few connections */
 #define FD_LOOKED_AT 160
 
 struct world {
@@ -34,8 +35,10 @@ struct world {
     struct dx_board_server places[DOORS];
     uint32_t pool;
     int doors[DOORS];
-    struct dx_queues *queues; /* these two are new for each script */
+    struct dx_queues *queues; /* these are new for each script */
+    struct dx_crowd *crowd;
     struct dx_proxy *proxy;
+    bool limited;             /* a variant with few connections was ever in force */
     uint64_t now_us, tick_us; /* tick_us 0: none is set */
 };
 extern struct world world;
@@ -129,20 +132,20 @@ static inline void hear_nothing(struct dx_slice line) { (void)line; }
 
 static inline struct dx_snapshot *variant_new(size_t i)
 {
+    static const char *const room[VARIANTS] = {
+        "1MB", "1MB", "1MB", "1MB", "64KB, total_disk: 100KB", "0", "1MB", "1MB, total_memory: 8KB"};
     struct dx_text yaml;
     struct dx_err err = {""};
 
     dx_text_init(&yaml);
     dx_text_addf(&yaml,
                  "timeouts: {header: 3s, body: 4s, send: 5s, idle: 6s}\n"
-                 "limits: {header_size: 4KB, header_count: 20, url: 300, body: 400KB}\n"
+                 "limits: {header_size: 4KB, header_count: 20, url: 300, body: 400KB%s}\n"
                  "buffer: {memory: 4KB, path: /tmp, response_size: %s}\n"
                  "trusted_proxies: [10.0.0.0/8]\n"
                  "pools:\n  app:\n    %s"
                  "    timeouts: {connect: 2s, response: 8s, idle: 9s, tunnel: 10s}\n    servers:\n",
-                 i == 4   ? "64KB"
-                 : i == 5 ? "0"
-                          : "1MB",
+                 i == LIMITED ? ", connections: 8, tunnels: 1, connection_requests: 4" : "", room[i],
                  variant_text[i]);
     for (size_t k = 0; k < DOORS; k++)
         dx_text_addf(&yaml, "      - %s\n", world.places[k].name);
@@ -186,6 +189,7 @@ static inline void world_init(void)
 static inline bool world_use(size_t variant)
 {
     struct dx_snapshot *s = world.variants[variant % VARIANTS];
+    world.limited |= variant % VARIANTS == LIMITED;
     (void)failing_watch(true);
     bool used = dx_snapshot_open_gates(s, world.queues) && dx_proxy_use(world.proxy, s);
     (void)failing_watch(false);
@@ -206,11 +210,14 @@ static inline void world_begin(size_t variant)
     dx_board_pool_hold_set(world.board, world.pool, DX_HOLD_NONE);
     failing_at(0);
     world.queues = dx_queues_new(world.board, -1);
-    DX_ASSERT(world.queues != NULL);
+    world.crowd = dx_crowd_new(64);
+    DX_ASSERT(world.queues != NULL && world.crowd != NULL);
+    world.limited = false;
     struct dx_proxy_setup setup = {.loop = world.loop,
                                    .board = world.board,
                                    .queues = world.queues,
                                    .news_fd = -1,
+                                   .crowd = world.crowd,
                                    .access = (struct dx_journal *)(void *)&no_journal};
     world.proxy = dx_proxy_new(&setup);
     DX_ASSERT(world.proxy != NULL);
@@ -228,9 +235,13 @@ static inline void world_end(void)
     DX_ASSERT(dx_board_counter_sum(world.board, DX_COUNTER_REQUESTS_RUNNING) == 0);
     DX_ASSERT(dx_board_counter_sum(world.board, DX_COUNTER_CLIENTS_OPEN) == 0);
     DX_ASSERT(dx_board_counter_sum(world.board, DX_COUNTER_TUNNELS_OPEN) == 0);
+    DX_ASSERT(dx_board_counter_sum(world.board, DX_COUNTER_TUNNELS_WANTED) == 0);
+    DX_ASSERT(dx_board_counter_sum(world.board, DX_COUNTER_SPOOL_MEMORY) == 0);
+    DX_ASSERT(dx_board_counter_sum(world.board, DX_COUNTER_SPOOL_DISK) == 0);
     DX_ASSERT(dx_board_pool_waits(world.board, world.pool).waiting == 0);
     dx_proxy_free(&world.proxy);
     dx_queues_free(&world.queues);
+    dx_crowd_free(&world.crowd);
 }
 
 #endif

@@ -49,6 +49,38 @@ START_TEST(a_letter_arrives_as_it_was_sent)
 }
 END_TEST
 
+/* What came beside it would stay open for ever. */
+START_TEST(an_empty_packet_leaves_no_descriptor)
+{
+    char none;
+    struct iovec part = {&none, 0};
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {.bytes = {0}};
+    struct msghdr m = {.msg_iov = &part,
+                       .msg_iovlen = 1,
+                       .msg_control = control.bytes,
+                       .msg_controllen = sizeof control.bytes};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    struct dx_letter got;
+    int sent = dup(ends[0]), next;
+
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof sent);
+    memcpy(CMSG_DATA(c), &sent, sizeof sent);
+    ck_assert_int_eq(sendmsg(ends[0], &m, 0), 0);
+    errno = 0;
+    ask(&got, DX_IPC_ERROR);
+    ck_assert_int_eq(errno, EBADMSG);
+    next = dup(ends[0]);
+    ck_assert_int_eq(next, sent + 1); /* the place behind the one that was sent is free again */
+    (void)close(next);
+    (void)close(sent);
+}
+END_TEST
+
 START_TEST(letters_keep_their_order_and_borders)
 {
     struct dx_letter sent = letter(DX_LETTER_LISTEN), got;
@@ -203,6 +235,7 @@ int main(void)
     TCase *c = tcase_create("ipc");
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_test(c, a_letter_arrives_as_it_was_sent);
+    tcase_add_test(c, an_empty_packet_leaves_no_descriptor);
     tcase_add_test(c, letters_keep_their_order_and_borders);
     tcase_add_test(c, the_longest_text_passes_and_an_endless_one_is_cut);
     tcase_add_test(c, a_descriptor_travels);
