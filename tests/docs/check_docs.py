@@ -2,7 +2,7 @@
 """Holds the documentation to the repository.
 
 Every link inside it must lead somewhere, every heading that is linked must be there, every path and every test that a
-page names must exist. Prints each offence as file: what, and exits 1 when there is one. The directory to check is the
+page names must exist; every duty in conformance.md must name a test. Prints each offence as file: what, and exits 1 when there is one. The directory to check is the
 repository, or the only argument.
 """
 
@@ -13,6 +13,7 @@ from pathlib import Path
 PATH = re.compile(r"`((?:src|tests|include|config|scripts|docs)/[\w./-]+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PYTHON_TEST = re.compile(r"`(test_\w+)`")
+CATEGORIES = re.compile(r"`test_crooked_(?:requests|answers)`: ((?:\*[^*]+\*(?:, )?)+)|`test_odd_requests_have_one_form`: ((?:\*[^*]+\*(?:, )?)+)")
 C_TESTS = re.compile(r"`(?:tests/)?(unit/\w+/\w+\.c)`(?: \(|: )((?:`\w+`(?:, )?)+)")
 
 
@@ -49,13 +50,26 @@ def check_names(root, page, text, tests, offence):
                 offence(page, f"there is no test {name} in {path}")
 
 
+def check_duties(root, page, text, tests, offence):
+    """Each row of a table of duties names a test, and the tables of raw bytes have the categories that are named."""
+    for row in re.findall(r"^\| (?!section \||---)(.*) \|$", text, re.M):
+        cells = re.split(r" (?<!\\)\| ", row)
+        if len(cells) == 4 and not (PYTHON_TEST.search(cells[3]) or C_TESTS.search(cells[3])):
+            offence(page, f"no test for the duty: {cells[0]}, {cells[1]}")
+    for named in re.findall(r"\*([^*`|]+)\*", " ".join(a or b for a, b in CATEGORIES.findall(text))):
+        if named not in tests["categories"]:
+            offence(page, f"test_crooked.py has no category {named}")
+
+
 def known_tests(root):
     python = sorted([*(root / "tests/e2e").glob("*.py"), *(root / "tests/differential").glob("*.py")])
+    crooked = root / "tests/e2e/test_crooked.py"
     c = sorted((root / "tests/unit").glob("*/*.c"))
     return {
         "python": {name for file in python for name in re.findall(r"^(?:async )?def (test_\w+)", file.read_text(), re.M)},
         "c": {file.relative_to(root / "tests").as_posix(): re.findall(r"START_TEST\((\w+)\)", file.read_text())
               for file in c},
+        "categories": re.findall(r"^    '([^']+)': \[$", crooked.read_text() if crooked.exists() else "", re.M),
         "files": {file.stem for file in python + c},
     }
 
@@ -68,6 +82,8 @@ def main():
     for page in pages:
         text = without_code(page.read_text())
         check_links(page, text, lambda where, what: found.append(f"{where.relative_to(root)}: {what}"))
+        if page.name == "conformance.md":
+            check_duties(root, page, text, tests, lambda where, what: found.append(f"{where.relative_to(root)}: {what}"))
         check_names(root, page, text, tests, lambda where, what: found.append(f"{where.relative_to(root)}: {what}"))
     if not pages:
         found.append(f"no pages below {root}")
