@@ -70,6 +70,7 @@ void child_start(struct control *c)
         return;
     c->data_ready = false;
     c->forbidden = -1;
+    c->sandbox_told = false;
     c->data_started_us = dx_clock_us();
     if (!spawn(c, &err)) {
         dx_log(DX_LOG_ERROR, "data_start_failed", DX_KS("error", err.text));

@@ -99,8 +99,13 @@ void control_on_data_ended(struct control *c, bool clean)
     reload_run_queued(c);
 }
 
+/* Once for each data process: it says so before it reads from strangers, and what comes later may be theirs.
+ */
 void control_on_sandbox(struct control *c, const char *text)
 {
+    if (c->sandbox_told)
+        return;
+    c->sandbox_told = true;
     snprintf(c->sandbox_text, sizeof c->sandbox_text, "%s", text);
     dx_log(DX_LOG_INFO, "sandbox", DX_KI("pid", c->data), DX_KS("in_force", c->sandbox_text));
 }

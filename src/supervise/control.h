@@ -120,6 +120,7 @@ struct control {
     bool folder_waits; /* data spools in another folder than the plan in force says: that one is out of its
                           reach */
     char sandbox_text[DX_SANDBOX_TEXT]; /* what data says it has given up */
+    bool sandbox_told;                  /* by this data process */
     int forbidden;                      /* the system call that data ended itself for; -1: none */
     uint64_t data_started_us;
     unsigned quick_deaths; /* in a row */
