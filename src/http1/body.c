@@ -3,19 +3,41 @@
  * Bodies by their framing (RFC 9112 6, 7.1). The chunked decoder, a byte at a time between the data, which it
  * never touches:
  *
- *   SIZE --hex--> SIZE --;--> EXTENSION --CR--> SIZE_LF --LF--> DATA --all--> DATA_CR --CR--> DATA_LF --LF-->
- * SIZE
- *                  +----------CR----------------^      \-- size 0 --> TRAILERS -- read by dx_http1_trailers
- * --> DONE
+ *   SIZE --hex--> SIZE --;--> extension --CR--> SIZE_LF --LF--> DATA --all--> DATA_CR --CR--> DATA_LF
+ *   ^              +----------CR----------------^    \-- size 0 --> TRAILERS (dx_http1_trailers) --> DONE   |
+ *   +---------------------------------------------------LF--------------------------------------------------+
  *
- * No space before the extension, no bare CR or LF, no data without its CRLF: where chunked decoders disagree,
- * requests are smuggled.
+ *   extension:  --;--> BEGIN --name--> NAME --=--> EQUALS --token--> VALUE --;--> BEGIN
+ *                                       +--;--> BEGIN  +--"--> QUOTED --"--> CLOSED --;--> BEGIN
+ *
+ * with spaces where 7.1.1 has BWS, but not before the first ';' (NAMED and VALUED: NAME and VALUE behind a
+ * space). No bare CR or LF, no quoted text without its end, no data without its CRLF: where chunked decoders
+ * disagree, requests are smuggled.
  */
 #include "diplex/http1.h"
 
+#include "diplex/http/chars.h"
 #include "http1/line.h"
 
-enum { SIZE, EXTENSION, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILERS = 253, BROKEN = 254, DONE = 255 };
+enum {
+    SIZE,
+    BEGIN, /* an extension, up to VALUED */
+    NAME,
+    NAMED,
+    EQUALS,
+    VALUE,
+    QUOTED,
+    ESCAPED,
+    CLOSED,
+    VALUED,
+    SIZE_LF,
+    DATA,
+    DATA_CR,
+    DATA_LF,
+    TRAILERS = 253,
+    BROKEN = 254,
+    DONE = 255
+};
 
 #define LINE_MAX_BYTES      256
 #define DIGITS_MAX          16
@@ -51,18 +73,57 @@ static const char *on_size(struct dx_http1_body *b, char c)
         return size_digit(b, c);
     if (b->line == 1)
         return "no chunk size";
-    b->state = c == ';' ? EXTENSION : SIZE_LF;
+    b->state = c == ';' ? BEGIN : SIZE_LF;
     return NULL;
+}
+
+/* Behind a name or a value: its end, or a space before what follows. */
+static unsigned after(char c, unsigned spaced)
+{
+    if (c == ';')
+        return BEGIN;
+    return c == ' ' || c == '\t' ? spaced : BROKEN;
+}
+
+/* Where the byte of an extension leads. */
+static unsigned extension_next(unsigned state, char c)
+{
+    bool token = (dx_http_char(c) & DX_CHAR_TOKEN) != 0, space = c == ' ' || c == '\t';
+    bool ascii = c == '\t' || (c >= ' ' && c < 0x7f);
+
+    switch (state) {
+    case BEGIN:
+        return token ? NAME : space ? BEGIN : BROKEN;
+    case NAME:
+        if (token || c == '\r')
+            return token ? NAME : SIZE_LF;
+        return c == '=' ? EQUALS : after(c, NAMED);
+    case NAMED:
+        return c == '=' ? EQUALS : after(c, NAMED);
+    case EQUALS:
+        return c == '"' ? QUOTED : token ? VALUE : space ? EQUALS : BROKEN;
+    case VALUE:
+        if (token)
+            return VALUE;
+        return c == '\r' ? SIZE_LF : after(c, VALUED);
+    case QUOTED:
+        return c == '"' ? CLOSED : c == '\\' ? ESCAPED : ascii ? QUOTED : BROKEN;
+    case ESCAPED:
+        return ascii ? QUOTED : BROKEN;
+    case CLOSED:
+        return c == '\r' ? SIZE_LF : after(c, VALUED);
+    default:
+        return after(c, VALUED);
+    }
 }
 
 static const char *on_extension(struct dx_http1_body *b, char c)
 {
-    unsigned char u = (unsigned char)c;
+    unsigned next = extension_next(b->state, c);
 
-    if (c == '\r')
-        b->state = SIZE_LF;
-    else if ((u < 0x20 && c != '\t') || u >= 0x7f)
+    if (next == BROKEN)
         return "bad chunk extension";
+    b->state = next;
     return NULL;
 }
 
@@ -95,7 +156,7 @@ static const char *take(struct dx_http1_body *b, char c)
         return "chunk extension too long";
     if (b->state == SIZE)
         return on_size(b, c);
-    return b->state == EXTENSION ? on_extension(b, c) : on_size_end(b, c);
+    return b->state < SIZE_LF ? on_extension(b, c) : on_size_end(b, c);
 }
 
 /* Gives out what there is of the `left` bytes, from `at` on. */

@@ -26,6 +26,23 @@ static enum front_io from_io(enum dx_io io)
     return io == DX_IO_AGAIN ? FRONT_WAIT : FRONT_GONE;
 }
 
+/* The trailers of a request; refused when others could take them for the framing or the host of the message.
+ */
+static enum dx_parse trailers_of(struct exchange *x, struct dx_slice in, const struct dx_http1_limits *limits,
+                                 size_t *used, struct dx_http_error *err)
+{
+    enum dx_parse got = dx_http1_trailers(in.p, in.n, limits, &x->trailers, used, err);
+
+    for (unsigned i = 0; got == DX_PARSE_DONE && i < x->trailers.n; i++) {
+        enum dx_field_id id = x->trailers.at[i].id;
+        if (id != DX_FIELD_HOST && id != DX_FIELD_CONTENT_LENGTH && id != DX_FIELD_TRANSFER_ENCODING)
+            continue;
+        *err = (struct dx_http_error){400, "a trailer that frames or routes the message"};
+        return DX_PARSE_BAD;
+    }
+    return got;
+}
+
 /* A chunked body that is here already is looked through once for its faults: of one that is broken nothing
  * is to be forwarded. What comes later is seen when it comes. */
 static bool body_so_far_is_sound(struct client *c, struct exchange *x, const struct dx_http1_limits *limits,
@@ -42,7 +59,7 @@ static bool body_so_far_is_sound(struct client *c, struct exchange *x, const str
     }
     if (step != DX_BODY_TRAILERS || at == in.n || !exchange_trailer_storage(x))
         return step != DX_BODY_BAD;
-    return dx_http1_trailers(in.p + at, in.n - at, limits, &x->trailers, &used, err) != DX_PARSE_BAD;
+    return trailers_of(x, dx_slice_of(in.p + at, in.n - at), limits, &used, err) != DX_PARSE_BAD;
 }
 
 /* Of a refused request only one thing matters for the answer: HEAD gets no content (RFC 9110 9.3.2). */
@@ -145,7 +162,7 @@ static enum front_io read_trailers(struct client *c, struct exchange *x, struct 
 
     if (!exchange_trailer_storage(x))
         return no_memory(err);
-    enum dx_parse parse = dx_http1_trailers(in.p, in.n, &limits, &x->trailers, &used, err);
+    enum dx_parse parse = trailers_of(x, in, &limits, &used, err);
     if (parse == DX_PARSE_MORE)
         return FRONT_WAIT;
     if (parse == DX_PARSE_BAD)

@@ -357,9 +357,11 @@ REQUESTS = {
         (chunked('0\r\nGET / HTTP/1.1\r\n\r\n'), 400),
         (chunked('0\r\n' + 'X: y\r\n' * 200 + '\r\n'), 431),
         (chunked('0\r\n' + 'X' * 300 + ': y\r\n\r\n'), 431),
+        *((chunked(f'5\r\nhello\r\n0\r\nX: y\r\n{name}: 5\r\n\r\n'), 400)
+          for name in ('Content-Length', 'Transfer-Encoding', 'Host', 'content-length', 'HOST')),
         (chunked('5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n'), Sent('POST /', chunks=[b'hello'])),
         *((chunked(f'5\r\nhello\r\n0\r\n{name}: 5\r\n\r\n'), CHUNKS)
-          for name in ('Content-Length', 'Transfer-Encoding', 'Host', 'Connection', 'Trailer', 'TE', 'Upgrade', 'Expect',
+          for name in ('Connection', 'Trailer', 'TE', 'Upgrade', 'Expect',
                        'Authorization', 'Cookie', 'Content-Type', 'Content-Encoding', 'X-Forwarded-For', 'X-Forwarded-User',
                        'X-Real-IP', 'Forwarded', 'Max-Forwards', 'Via', 'X_Sum', 'If-Match', 'X-CSRFToken', 'Proxy')),
     ],

@@ -53,7 +53,7 @@ START_TEST(chunked_bodies)
         {"0000000000000001\r\nx\r\n0000000000000000\r\n\r\n", "x", 2},
         {"2;a=b;c=\"d e\"\r\n\r\n\r\n0;last\r\n\r\n", "\r\n", 2},
         {"1; a\t= b\r\nx\r\n0\r\n\r\n", "x", 2},
-        {"1;\r\nx\r\n0\r\n\r\n", "x", 2},
+        {"1;a;b\t;c = d;e=\"\";f=\"\\\"\t\\\\\"\r\nx\r\n0\r\n\r\n", "x", 2},
     };
 
     for (size_t i = 0; i < DX_COUNT(rows); i++) {
@@ -106,6 +106,20 @@ START_TEST(bad_chunks)
         "5;\x01\r\n",
         "5;\x7f\r\n",
         "5;\xe9\r\n",
+        "5;\r\n",
+        "5;;a\r\n",
+        "5;=b\r\n",
+        "5;a=\r\n",
+        "5;a=b=c\r\n",
+        "5;a \r\n",
+        "5;a=b \r\n",
+        "5;a b\r\n",
+        "5;a=b c\r\n",
+        "5;a=\"b\r\n",
+        "5;a=\"b\\\r\n",
+        "5;a=\"b\"c\r\n",
+        "5;a=\"\xe9\"\r\n",
+        "5;a=b\"c\"\r\n",
         "1000000000000000\r\n", /* sixteen digits that count */
         "ffffffffffffffff\r\n",
         "10000000000000005\r\n", /* would be 5 in 64 bits */
