@@ -150,6 +150,8 @@ def httptools_requests(data: bytes) -> Reading:
     try:
         calls.parser.feed_data(data)
     except httptools.HttpParserUpgrade:
+        if calls.found and (calls.found[-1].all('content-length') or calls.found[-1].all('transfer-encoding')):
+            calls.found.pop()  # it takes the body for bytes of the other protocol, and does not read it
         return Reading(calls.found, 'stop', 'another protocol')
     except (httptools.HttpParserError, httptools.HttpParserCallbackError) as problem:
         return Reading(calls.found, 'refused', str(problem))

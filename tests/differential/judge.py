@@ -10,8 +10,9 @@ from __future__ import annotations
 import base64
 import collections
 import dataclasses
+import re
 
-from eyes import REQUEST_EYES, Reading, have_node, node_readings
+from eyes import REQUEST_EYES, Message, Reading, have_node, node_readings
 
 EVERYBODY_KNOWS = {'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'}
 
@@ -89,3 +90,15 @@ def compare(streams: list[Stream]) -> tuple[dict[str, tuple], list[str]]:
     if len(set(ids)) != len(ids):
         problems.append('an id was given to two requests')
     return seen, problems
+
+
+def as_forwarded(message: Message) -> tuple[str, str, bytes]:
+    """A request as it was read from the client's bytes, in the form in which diplex forwards it."""
+    target = message.target
+    if target.lower().startswith('http://'):
+        target = re.sub('^http://[^/?]*', '', target, flags=re.IGNORECASE)
+        if not target and message.method == 'OPTIONS':
+            target = '*'
+        elif not target.startswith('/'):
+            target = '/' + target
+    return (message.method, target, message.body)

@@ -8,7 +8,8 @@ import hashlib
 import pytest
 from cases import END, Case, request_cases
 from conversation import Answer, answers, converse
-from judge import compare, forwarded
+from eyes import REQUEST_EYES, have_node, node_readings
+from judge import as_forwarded, compare, forwarded
 from seen import SERVERS
 
 CASES = request_cases()
@@ -59,6 +60,21 @@ def test_what_reaches_a_server_is_read_alike_by_all(recorded):
     problems += filter(None, (_judge(case, one, seen) for case, one in zip(CASES, said, strict=True)))
     answered = {answer.id for one in said for answer in answers(one) if answer.id}
     problems += [f'{name} reached the server, and no client had an answer to it' for name in seen.keys() - answered]
+    _complain(problems)
+
+
+def test_from_outside_nobody_reads_other_requests():
+    """The client's own bytes before all eyes: one may be stricter and refuse, but what it reads is what is forwarded."""
+    problems = []
+    readings = {name: [read(case.sent) for case in CASES] for name, read in REQUEST_EYES.items()}
+    if have_node():
+        readings['node'] = node_readings('requests', [(case.sent, []) for case in CASES])
+    for name, all_of_them in readings.items():
+        for case, reading in zip(CASES, all_of_them, strict=True):
+            theirs = [as_forwarded(message) for message in reading.messages]
+            both = min(len(theirs), len(case.reaches))
+            if theirs[:both] != list(case.reaches[:both]):
+                problems.append(f'{name}, {case.id}: reads {reading} where {case.reaches} are forwarded: {case.sent!r}')
     _complain(problems)
 
 
