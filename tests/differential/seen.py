@@ -55,7 +55,7 @@ class Behind:
             directory,
             {
                 **harness.one_pool(kind, f'127.0.0.1:{self.server.port}', pool={'slots': slots} if slots else None),
-                'timeouts': {'header': '5s', 'body': '5s'},
+                'timeouts': {'header': '60s', 'body': '60s'},
             },
         )
 

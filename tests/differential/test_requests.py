@@ -6,13 +6,14 @@ import collections
 import hashlib
 
 import pytest
-from cases import END, Case, request_cases
+from cases import END, Case, head, request_cases
 from conversation import Answer, answers, converse
 from eyes import REQUEST_EYES, have_node, node_readings
 from judge import as_forwarded, compare, forwarded
 from seen import SERVERS
 
 CASES = request_cases()
+KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
 TRAILER = 'x-only-in-a-trailer'
 REFUSALS = {400, 405, 408, 411, 413, 414, 417, 421, 426, 431, 501, 505}
 SAMPLE = 8  # disagreements that are printed
@@ -64,7 +65,7 @@ def test_what_reaches_a_server_is_read_alike_by_all(recorded):
 
 
 def test_from_outside_nobody_reads_other_requests():
-    """The client's own bytes before all eyes: one may be stricter and refuse, but what it reads is what is forwarded."""
+    """The client's own bytes before all eyes: one may be stricter, but what it reads is what is forwarded."""
     problems = []
     readings = {name: [read(case.sent) for case in CASES] for name, read in REQUEST_EYES.items()}
     if have_node():
@@ -132,3 +133,33 @@ def _saw(case: Case, final: list[Answer], seen: dict[str, tuple], name: str) -> 
     if reached == expected and len(own) == (case.end == 'no'):
         return []
     return [f'{case.id}: {reached} was seen instead of {expected}: {case.sent!r} -> {final}']
+
+
+@pytest.mark.parametrize('name', [name for name in SERVERS if not name.startswith('gunicorn')])
+def test_a_handshake_that_fails_opens_no_tunnel(behind, name):
+    """A front that takes any answer to a handshake for its success lets a client speak with the server unseen."""
+    server = behind(name)
+    good = ('Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', f'Sec-WebSocket-Key: {KEY}')
+    handshakes = [
+        good,
+        (*good[:2], 'Sec-WebSocket-Version: 777', good[3]),
+        good[:3],
+        (*good[:2], good[3]),
+        (*good[:3], 'Sec-WebSocket-Key: short'),
+        (
+            'Connection: Upgrade, HTTP2-Settings',
+            'Upgrade: websocket',
+            'HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA',
+            *good[2:],
+        ),
+        (*good, 'Content-Length: 0'),
+    ]
+    inside = head('GET /inside HTTP/1.1')
+    said = server.converse([(head('GET /ws HTTP/1.1', *fields) + inside + END, False) for fields in handshakes])
+    believed = server.believed()
+    seen = [entry for entry in server.seen() if entry['target'] != '/ws']
+    for final in said:
+        assert final[0].status != 101 and [answer.status for answer in final[1:]] == [200] * (len(final) - 1)
+    told = {answer.id for final in said for answer in final[1:]}
+    assert {entry['ids'][0] for entry in seen} == told and told <= believed.keys()
+    assert len(seen) == len(told) == 2 * len(handshakes), [[answer.status for answer in final] for final in said]
