@@ -250,7 +250,7 @@ def test_a_server_that_is_cut_off(net, edge, kind):
 
 @pytest.mark.parametrize('kind', ['wsgi', 'asgi'])
 def test_slots_of_a_server_that_is_cut_off_come_back(net, edge, kind):
-    site = edge(kind, pool={'slots': 2, 'timeouts': {**SHORT, 'response': '400ms'}, 'queue': {'wait': '10s'}})
+    site = edge(kind, pool={'slots': 2, 'timeouts': {'connect': '8s', 'response': '500ms'}, 'queue': {'wait': '10s'}})
     inject(3)
     for _ in range(3):
         with net.connect(site) as one, net.connect(site) as two, net.connect(site) as three:
