@@ -17,10 +17,15 @@ static int hex_value(char c)
     return -1;
 }
 
+/* What is looked for stands in ASCII where few characters of a path do: '\0' < '%' < '.' < all the rest that
+ * matters. */
 bool dx_http_path_is_normal(struct dx_slice path)
 {
     for (size_t i = 0; i < path.n; i++) {
-        if (path.p[i] == '%' || path.p[i] == '\0' || (path.p[i] == '.' && i > 0 && path.p[i - 1] == '/'))
+        if (DX_LIKELY((unsigned char)path.p[i] > '.'))
+            continue;
+        char c = path.p[i];
+        if (c == '%' || c == '\0' || (c == '.' && i > 0 && path.p[i - 1] == '/'))
             return false;
     }
     return true;
