@@ -159,8 +159,10 @@ static bool client_next(struct client *c)
         client_close(c);
         return false;
     }
-    if (DX_UNLIKELY(worn_out(c)))
+    if (DX_UNLIKELY(worn_out(c))) {
         c->exchange->keep_client = false;
+        c->exchange->linger = true; /* requests that were sent behind it must not make a reset of the end */
+    }
     return true;
 }
 

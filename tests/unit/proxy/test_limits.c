@@ -102,6 +102,26 @@ START_TEST(the_one_that_has_been_idle_longest_makes_room)
 }
 END_TEST
 
+START_TEST(who_has_asked_since_is_not_the_first_to_go)
+{
+    begin("asgi", "", "limits: {connections: 8, connections_per_client: 100}\n");
+    struct peer *c[8];
+    for (int i = 0; i < 8; i++)
+        c[i] = client_new();
+    pass_ms(120);
+    say(c[0], GET_X);
+    struct peer *s = server_accept(0);
+    (void)hears_head(s, "GET /app/x HTTP/1.1");
+    say(s, OK_HELLO);
+    (void)hears_head(c[0], "HTTP/1.1 200 OK");
+    hears(c[0], "hello");
+    (void)client_new();
+    UNTIL(has_ended(c[1]));
+    ck_assert(!has_ended(c[0]));
+    end("ok");
+}
+END_TEST
+
 START_TEST(where_nobody_is_idle_the_new_one_is_closed)
 {
     begin("asgi", "", "limits: {connections: 8, connections_per_client: 100}\n");
@@ -218,6 +238,29 @@ START_TEST(a_connection_carries_so_many_requests)
     }
     hears_end(c);
     end("ok ok ok");
+}
+END_TEST
+
+START_TEST(what_was_sent_behind_the_last_request_destroys_no_answer)
+{
+    begin("asgi", "", "limits: {connection_requests: 3}\nlog: {access: off}\n");
+    struct peer *c = client_new();
+    for (int i = 0; i < 200; i++)
+        say(c, "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n");
+    for (int i = 0; i < 3; i++) {
+        const char *head = hears_head(c, "HTTP/1.1 404 Not Found");
+        ck_assert_int_eq(has_line(head, "Connection: close"), i == 2);
+        UNTIL((peer_pull(c),
+               c->got.n > 0 && strchr(strstr(c->got.p, "id: ") ? strstr(c->got.p, "id: ") : "", '\n')));
+        peer_drop(c, (size_t)(strchr(strstr(c->got.p, "id: "), '\n') + 1 - c->got.p));
+    }
+    hears_end(c);
+    for (int i = 0; i < 10; i++) /* and what comes later neither */
+        (void)!send(c->fd, "GET / HTTP/1.1\r\n", 16, MSG_DONTWAIT | MSG_NOSIGNAL);
+    pass_ms(5);
+    ck_assert_uint_eq(dx_proxy_clients(proxy), 1);
+    ck_assert_uint_eq(counted(DX_COUNTER_REQUESTS_RUNNING), 1);
+    end("");
 }
 END_TEST
 
@@ -596,11 +639,13 @@ int main(void)
 {
     const TTest *tests[] = {
         the_one_that_has_been_idle_longest_makes_room,
+        who_has_asked_since_is_not_the_first_to_go,
         where_nobody_is_idle_the_new_one_is_closed,
         auto_follows_the_descriptors,
         one_client_has_so_many_connections,
         behind_a_load_balancer_the_address_it_names_counts,
         a_connection_carries_so_many_requests,
+        what_was_sent_behind_the_last_request_destroys_no_answer,
         a_connection_lasts_so_long,
         so_many_tunnels,
         a_body_that_trickles_is_ended_though_it_is_never_silent,
