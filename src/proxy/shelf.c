@@ -48,6 +48,19 @@ static void bound_memory(struct exchange *x, struct dx_spool *s, size_t more)
         s->memory_max = s->memory_cap;
 }
 
+/* Its file could not be made for want of a descriptor, and somebody idle has made room: nothing of the bytes
+ * is lost, and it may be tried again. */
+static bool again(struct exchange *x, const struct dx_spool *s)
+{
+    int why = errno;
+    bool may = s->fd < 0 && (why == EMFILE || why == ENFILE) && dx_proxy_make_room(x->proxy);
+
+    if (!may && room_lacking(why))
+        room_said(x->proxy, why == ENOMEM ? LIMIT_MEMORY : LIMIT_DESCRIPTORS, x->client_ip);
+    errno = why;
+    return may;
+}
+
 bool shelf_append(struct exchange *x, struct dx_spool *s, struct dx_slice bytes)
 {
     struct held before = held(s);
@@ -56,7 +69,7 @@ bool shelf_append(struct exchange *x, struct dx_spool *s, struct dx_slice bytes)
     size_t room = s->fd < 0 ? s->memory_max - s->memory_n : 0;
     if (!disk_has_room(x, bytes.n > room ? bytes.n - room : 0))
         return false;
-    bool ok = dx_spool_append(s, bytes);
+    bool ok = dx_spool_append(s, bytes) || (again(x, s) && dx_spool_append(s, bytes));
     account(x, s, before);
     return ok;
 }
@@ -67,7 +80,7 @@ bool shelf_append_pipe(struct exchange *x, struct dx_spool *s, struct dx_pipe *p
 
     if (!disk_has_room(x, pipe->bytes))
         return false;
-    bool ok = dx_spool_append_pipe(s, pipe);
+    bool ok = dx_spool_append_pipe(s, pipe) || (again(x, s) && dx_spool_append_pipe(s, pipe));
     account(x, s, before);
     return ok;
 }

@@ -612,6 +612,37 @@ START_TEST(an_idle_connection_makes_room_for_one_to_a_server)
 }
 END_TEST
 
+START_TEST(an_idle_connection_makes_room_for_a_file)
+{
+    static char body[40000];
+    begin("wsgi", "", "buffer: {memory: 4KB}\n");
+    struct peer *idle = client_new();
+    pass_ms(120);
+    struct peer *c = client_new(), *busy = client_new();
+    memset(body, 'x', sizeof(body));
+    upload_head(c, sizeof(body));
+    upload_head(busy, sizeof(body));
+    pass_ms(5);
+    no_more_descriptors();
+    peer_send(c, body, sizeof(body) - 1);
+    UNTIL(has_ended(idle));
+    UNTIL(counted(DX_COUNTER_SPOOL_DISK) > 30000);
+    peer_send(busy, body, 10000); /* and nobody is idle now */
+    HAS(hears_head(busy, "HTTP/1.1 503 Service Unavailable"), "Retry-After: 5");
+    descriptors_again();
+    ck_assert_uint_eq(said_of("descriptors"), 1);
+    ck_assert_uint_eq(counted(DX_COUNTER_SPOOL_FAILURES), 0);
+    say(c, "x");
+    struct peer *s = server_accept(0);
+    (void)hears_head(s, "POST /app/ HTTP/1.1");
+    UNTIL(peer_has(s, sizeof(body)));
+    say(s, OK_HELLO);
+    (void)hears_head(c, "HTTP/1.1 200 OK");
+    peer_close(busy);
+    end("ok no_memory");
+}
+END_TEST
+
 START_TEST(without_an_idle_one_the_request_is_answered_503_and_the_next_is_served)
 {
     begin("asgi", "    keepalive: off\n", "");
@@ -657,6 +688,7 @@ int main(void)
         files_have_a_total,
         memory_has_a_total_beyond_which_files_begin,
         an_idle_connection_makes_room_for_one_to_a_server,
+        an_idle_connection_makes_room_for_a_file,
         without_an_idle_one_the_request_is_answered_503_and_the_next_is_served,
     };
     return run_tests("limits", tests, DX_COUNT(tests));
