@@ -123,7 +123,7 @@ START_TEST(one_may_set_the_next)
     set(&first, 10);
     itself.sets = &itself;
     set(&itself, 5);
-    run(80);
+    run(300);
     ck_assert_uint_eq(first.rings, 1);
     ck_assert_uint_eq(second.rings, 1);
     ck_assert_uint_gt(itself.rings, 2);

@@ -96,6 +96,11 @@ static void run_for(uint64_t ms)
     dx_loop_run(loop);
 }
 
+/* For as long as it takes, within bounds: this machine may stand still for a while. */
+#define UNTIL(condition)                                                                         \
+    for (uint64_t until_us = dx_clock_us() + 5000000; !(condition) && dx_clock_us() < until_us;) \
+    run_for(5)
+
 static void goes(struct asker *a)
 {
     a->slot = a->turn.slot;
@@ -346,7 +351,7 @@ START_TEST(held_while_nobody_is_up)
     ck_assert(dx_turn_held(&askers[0].turn));
     ck_assert(dx_board_pool_waits(board, pool).held);
     server_is(DX_SERVER_UP);
-    run_for(60);
+    UNTIL(went_n > 0);
     ck_assert_uint_eq(went_n, 1);
     ck_assert_ptr_eq(went[0], &askers[0]);
     ck_assert(!dx_turn_held(&askers[1].turn));
@@ -365,7 +370,7 @@ START_TEST(nothing_is_held_where_hold_is_off)
     ck_assert_int_eq(asks(&askers[1]), DX_TURN_WAIT);
     server_is(DX_SERVER_DOWN);
     ck_assert_int_eq(asks(&askers[2]), DX_TURN_DOWN);
-    run_for(60);
+    UNTIL(askers[1].answer != DX_TURN_WAIT);
     ck_assert_int_eq(askers[1].answer, DX_TURN_DOWN); /* who waited for a slot waits in vain */
     done(&askers[0]);
 }
@@ -394,10 +399,10 @@ START_TEST(a_server_that_refused_is_tried_with_one)
         ck_assert_int_eq(asks(&askers[i]), DX_TURN_WAIT);
     ck_assert(!dx_gate_is_open(gate));
     ck_assert(dx_turn_held(&askers[0].turn));
-    run_for(120);
+    UNTIL(went_n > 0);
     ck_assert_uint_eq(went_n, 1);
     dx_slot_tried(&askers[0].slot);
-    run_for(1);
+    UNTIL(went_n > 4);
     ck_assert_uint_gt(went_n, 4); /* several, and not all at once */
     ck_assert_uint_lt(went_n, 20);
     for (unsigned n = 0; n < went_n; n++) {
@@ -414,13 +419,13 @@ START_TEST(a_trial_that_fails_is_followed_by_another)
 {
     dx_gate_refused(gate, servers[0].id, servers[0].generation, dx_loop_refresh_us(loop) / 1000);
     ck_assert_int_eq(asks(&askers[0]), DX_TURN_WAIT);
-    run_for(120);
+    UNTIL(went_n > 0);
     ck_assert_uint_eq(went_n, 1);
     dx_gate_refused(gate, servers[0].id, servers[0].generation, dx_loop_refresh_us(loop) / 1000);
     done(&askers[0]);
     askers[0].tried = (struct dx_tried){.id = {servers[0].id}, .n = 1};
     ck_assert_int_eq(asks(&askers[0]), DX_TURN_WAIT);
-    run_for(250);
+    UNTIL(went_n > 1);
     ck_assert_uint_eq(went_n, 2);
     dx_slot_tried(&askers[0].slot);
     done(&askers[0]);
@@ -443,7 +448,7 @@ START_TEST(an_operator_holds_and_releases)
     run_for(50);
     ck_assert_uint_eq(went_n, 1);
     dx_board_pool_hold_set(board, pool, DX_HOLD_NONE);
-    run_for(50);
+    UNTIL(went_n == 4);
     ck_assert_uint_eq(went_n, 4);
     ck_assert_ptr_eq(went[1], &askers[0]);
     for (unsigned n = 0; n < 4; n++)
