@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "diplex/base/err.h"
+#include "diplex/os/clock.h"
 #include "queue/internal.h"
 
 #define MOST 200
