@@ -7,6 +7,7 @@
 #include "diplex/http1.h"
 
 #define FUZZ_FIELDS    24
+#define FUZZ_FORWARDED 64 /* fields with those that diplex adds */
 #define FUZZ_EVERY_CUT 96 /* longer inputs are cut at some points only, to keep the fuzzer fast */
 
 static const struct dx_http1_limits fuzz_limits = {.head_bytes = 2048, .target_bytes = 256, .fields = 16};

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Response heads, to GET and to HEAD, and trailer sections: the same answer however the bytes come, and
  * nothing ambiguous accepted. */
+#include "diplex/forward.h"
 #include "fuzz_cuts.h"
+
+#define HEAD_EXTRA 512 /* as in src/proxy/h1.c */
 
 struct answer {
     enum dx_parse parse;
@@ -46,6 +49,37 @@ static void check_done(const struct answer *a, const char *p, enum dx_method req
     DX_ASSERT(!r->upgrade || r->status == 101);
 }
 
+/* As src/forward writes it for a client of this version, it is read as the same answer. */
+static void check_forwarded(const struct dx_response *r, size_t head_bytes, enum dx_method request,
+                            unsigned minor)
+{
+    static const struct dx_http1_limits wide = {.head_bytes = 16384, .fields = FUZZ_FORWARDED};
+    static char head[16384];
+    struct dx_field at[FUZZ_FORWARDED];
+    struct dx_response again = {.fields = {at, 0, FUZZ_FORWARDED}};
+    bool unknown = r->framing == DX_FRAMING_CHUNKED || r->framing == DX_FRAMING_CLOSE;
+    struct dx_forward_response how = {.client_minor = minor,
+                                      .framing = !unknown     ? r->framing
+                                                 : minor == 0 ? DX_FRAMING_CLOSE
+                                                              : DX_FRAMING_CHUNKED,
+                                      .length = r->length,
+                                      .keep_alive = minor == 1,
+                                      .upgrade = r->status == 101,
+                                      .date = DX_SLICE("Sun, 22 Nov 2026 17:00:00 GMT")};
+    struct dx_out o = dx_out_of(head, head_bytes + HEAD_EXTRA);
+    struct dx_http_error err;
+    size_t used;
+
+    if (r->status == 101 && !r->upgrade)
+        return; /* it is refused */
+    DX_ASSERT(dx_forward_write_response(r, &how, &o));
+    struct dx_slice s = dx_out_slice(&o);
+    DX_ASSERT(dx_http1_response_head(s.p, s.n, 0, &wide, request, &again, &used, &err) == DX_PARSE_DONE);
+    DX_ASSERT(used == s.n && again.status == r->status && again.framing == how.framing);
+    DX_ASSERT(again.framing != DX_FRAMING_LENGTH || again.length == r->length);
+    fuzz_check_head(s.p, s.n);
+}
+
 static void check_head(const char *p, size_t n, enum dx_method request)
 {
     struct answer whole, slow = {.parse = DX_PARSE_MORE};
@@ -69,8 +103,11 @@ static void check_head(const char *p, size_t n, enum dx_method request)
         }
     }
     check_same(&whole, &slow);
-    if (whole.parse == DX_PARSE_DONE)
-        check_done(&whole, p, request);
+    if (whole.parse != DX_PARSE_DONE)
+        return;
+    check_done(&whole, p, request);
+    check_forwarded(&whole.r, whole.used, request, 0);
+    check_forwarded(&whole.r, whole.used, request, 1);
 }
 
 static void check_trailers(const char *p, size_t n)
