@@ -54,6 +54,15 @@ static bool method_is(struct evhttp_request *r, enum evhttp_cmd_type wanted, con
     return false;
 }
 
+/* What was made of the answer, whole or not at all: what was asked for may have been done all the same. */
+static void send_made(struct evhttp_request *r, int status, const char *type, const struct dx_text *t)
+{
+    if (t->failed)
+        send_text(r, 500, "text/plain", DX_SLICE("out of memory for the answer; see `diplex status`\n"));
+    else
+        send_text(r, status, type, dx_slice_of(t->p, t->n));
+}
+
 static void on_healthz(struct evhttp_request *r, void *arg)
 {
     struct dx_admin *a = arg;
@@ -79,10 +88,7 @@ static void on_status(struct evhttp_request *r, void *arg)
     a->owner.facts(a->owner.arg, &facts);
     dx_text_init(&text);
     dx_admin_status_write(&facts, &text);
-    if (text.failed)
-        send_text(r, 500, "text/plain", DX_SLICE("out of memory\n"));
-    else
-        send_text(r, 200, "application/json", dx_slice_of(text.p, text.n));
+    send_made(r, 200, "application/json", &text);
     dx_text_fini(&text);
 }
 
@@ -124,9 +130,9 @@ static void on_drain(struct evhttp_request *r, void *arg)
     if (!server)
         send_text(r, 400, "text/plain", DX_SLICE("say which one: ?server=NAME\n"));
     else if (a->owner.drain(a->owner.arg, what, dx_slice_str(server), &text))
-        send_text(r, 200, "application/json", dx_slice_of(text.p, text.n));
+        send_made(r, 200, "application/json", &text);
     else
-        send_text(r, 404, "text/plain", dx_slice_of(text.p, text.n));
+        send_made(r, 404, "text/plain", &text);
     dx_text_fini(&text);
     evhttp_clear_headers(&query);
 }
@@ -152,9 +158,9 @@ static void on_hold(struct evhttp_request *r, void *arg)
         send_text(r, 400, "text/plain",
                   DX_SLICE("say which one: ?pool=NAME, and for /hold perhaps &methods=unsafe\n"));
     else if (a->owner.hold(a->owner.arg, hold, dx_slice_str(pool), &text))
-        send_text(r, 200, "application/json", dx_slice_of(text.p, text.n));
+        send_made(r, 200, "application/json", &text);
     else
-        send_text(r, 404, "text/plain", dx_slice_of(text.p, text.n));
+        send_made(r, 404, "text/plain", &text);
     dx_text_fini(&text);
     evhttp_clear_headers(&query);
 }
@@ -176,7 +182,7 @@ void dx_admin_reply_send(struct dx_admin_reply *reply, enum dx_admin_result resu
         dx_text_adds(&body, "{\"result\":\"reloaded\",\"after_restart\":");
         dx_text_add_json(&body, text);
         dx_text_adds(&body, "}\n");
-        send_text(reply->request, 200, "application/json", dx_slice_of(body.p, body.n));
+        send_made(reply->request, 200, "application/json", &body);
     } else {
         send_text(reply->request, result == DX_ADMIN_REFUSED ? 422 : 503, "text/plain", text);
     }

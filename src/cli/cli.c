@@ -43,8 +43,7 @@ static int manual(const struct cli_options *o)
     (void)o;
     dx_text_init(&text);
     dx_config_manual(&text);
-    cli_print(&text);
-    return CLI_OK;
+    return cli_print(&text);
 }
 
 static int schema(const struct cli_options *o)
@@ -53,8 +52,7 @@ static int schema(const struct cli_options *o)
     (void)o;
     dx_text_init(&text);
     dx_config_schema(&text);
-    cli_print(&text);
-    return CLI_OK;
+    return cli_print(&text);
 }
 
 static const struct cli_command commands[] = {

@@ -47,7 +47,7 @@ struct cli_loaded {
 };
 bool cli_load(const char *file, struct cli_loaded *out, struct dx_text *faults) DX_CHECKED;
 void cli_loaded_fini(struct cli_loaded *l);
-void cli_print(struct dx_text *t); /* to standard output, and frees it */
+int cli_print(struct dx_text *t); /* to standard output, and frees it; the exit code */
 
 /* Asks the running diplex. False: *exit_code, and the reason was printed. The answer's body is the caller's.
  */

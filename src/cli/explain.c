@@ -159,6 +159,8 @@ static int find_route(const struct explained *e, struct dx_err *err)
     else if (table)
         found = dx_route_of_path(table, e->host, e->request.path, e->path_buf, &path);
     dx_route_free(&table);
+    if (!keys)
+        (void)dx_err_set(err, "out of memory");
     free(keys);
     return found;
 }
@@ -191,7 +193,7 @@ static void explain_choice(const struct explained *e, const struct dx_route_conf
         line("why", "%sit is the only one of %u that matches", host, e->config->routes_n);
     else
         line("why", "%sthe longest prefix of those that match; %u other%s: %s%s", host, n, n > 1 ? "s" : "",
-             others.p, n > SHOWN_ROUTES ? ", ..." : "");
+             others.p ? others.p : "", n > SHOWN_ROUTES ? ", ..." : "");
     dx_text_fini(&others);
 }
 
@@ -311,7 +313,11 @@ static int explain_head(const struct explained *e, const struct dx_pool_config *
     size_t cap = 2 * e->head.n + HEAD_EXTRA_BYTES;
     char *buf = malloc(cap);
     struct dx_out out = dx_out_of(buf, buf ? cap : 0);
-    if (!buf || !dx_forward_write_request(r, &forward, &out)) {
+    if (!buf) {
+        fputs("diplex explain: out of memory\n", stderr);
+        return CLI_FAILED;
+    }
+    if (!dx_forward_write_request(r, &forward, &out)) {
         free(buf);
         return refused(431, "the head does not fit");
     }
@@ -345,6 +351,10 @@ static int explain_request(const struct explained *e)
         return refused(400, "with its dot segments the path is another route's than without (bad_request)");
     if (r->counted && r->max_forwards == 0)
         return refused(200, "OPTIONS that may not be forwarded (answered)");
+    if (err.text[0] != '\0') {
+        fprintf(stderr, "diplex explain: %s\n", err.text);
+        return CLI_FAILED;
+    }
     if (found == DX_ROUTE_NONE)
         return explain_no_route(e);
     const struct dx_route_config *route = &e->config->routes[found];
@@ -389,7 +399,7 @@ int cli_explain(const struct cli_options *o)
     struct explained e = {0};
     dx_text_init(&faults);
     bool ok = cli_load(o->file, &loaded, &faults);
-    fputs(faults.p ? faults.p : "", stderr);
+    fputs(faults.failed ? "diplex: out of memory\n" : faults.p ? faults.p : "", stderr);
     dx_text_fini(&faults);
     if (!ok)
         return CLI_USAGE;

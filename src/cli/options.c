@@ -110,10 +110,15 @@ void cli_loaded_fini(struct cli_loaded *l)
     dx_control_source_fini(&l->source);
 }
 
-void cli_print(struct dx_text *t)
+int cli_print(struct dx_text *t)
 {
-    fwrite(t->p ? t->p : "", 1, t->n, stdout);
+    bool whole = !t->failed;
+    if (whole)
+        fwrite(t->p ? t->p : "", 1, t->n, stdout);
+    else
+        fputs("diplex: out of memory\n", stderr);
     dx_text_fini(t);
+    return whole ? CLI_OK : CLI_FAILED;
 }
 
 int cli_check(const struct cli_options *o)
@@ -123,12 +128,14 @@ int cli_check(const struct cli_options *o)
     dx_text_init(&text);
     if (!cli_load(o->file, &loaded, &text)) {
         fwrite(text.p ? text.p : "", 1, text.n, stderr);
+        if (text.failed)
+            fputs("diplex: out of memory\n", stderr);
         dx_text_fini(&text);
         return CLI_USAGE;
     }
     if (!o->quiet)
         dx_config_print(loaded.config, &text);
-    cli_print(&text);
+    int exit_code = cli_print(&text);
     cli_loaded_fini(&loaded);
-    return CLI_OK;
+    return exit_code;
 }

@@ -303,8 +303,10 @@ int dx_control_run(const char *file)
     struct dx_err err = {{0}};
     struct dx_text report;
     struct control *c = calloc(1, sizeof *c);
-    if (!c)
+    if (!c) {
+        fputs("diplex: out of memory\n", stderr);
         return 1;
+    }
     DX_MAGIC_SET(c, CONTROL_MAGIC);
     c->file = file;
     c->data = c->news = c->letters.end = -1;
@@ -313,7 +315,10 @@ int dx_control_run(const char *file)
     dx_text_init(&report);
     c->now = plan_read(file, &report, &err);
     if (!c->now) {
-        fputs(report.p ? report.p : err.text, stderr);
+        if (report.failed)
+            fprintf(stderr, "error: %s\n", err.text);
+        else
+            fputs(report.p, stderr);
         c->exit_code = 2;
     } else {
         c->now->generation = ++c->generations;

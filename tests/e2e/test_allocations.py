@@ -6,10 +6,12 @@ spread evenly over all there are. tests/fuzz and tests/unit let each one of dipl
 
 import contextlib
 import http.server
+import json
+import os
+import pathlib
 import struct
 import subprocess
 import threading
-import pathlib
 import time
 
 import harness
@@ -18,7 +20,7 @@ from wire import wait_until
 
 LIBRARY = pathlib.Path(__file__).parent / 'fail_allocation.c'
 
-pytestmark = pytest.mark.skipif(harness.sanitized() or harness.VALGRIND, reason='memory is not the C library\'s there')
+pytestmark = pytest.mark.skipif(harness.sanitized() or harness.VALGRIND, reason="memory is not the C library's there")
 
 
 @pytest.fixture(scope='session')
@@ -100,10 +102,10 @@ def config_for(port):
 @pytest.mark.parametrize('command', ['check', 'explain'])
 def test_a_command_says_why_it_fails(counts, directory, command):
     file = directory / 'diplex.yaml'
-    file.write_text(harness.json.dumps(config_for(8000)))
-    more = ['/big/x'] if command == 'explain' else []
+    file.write_text(json.dumps(config_for(8000)))
+    more = ['GET', '/big/x'] if command == 'explain' else []
     arguments = [command, '-c', file, *more]
-    environment = {**harness.os.environ, **counts.environment}
+    environment = {**os.environ, **counts.environment}
 
     def run():
         return harness.run_diplex(*arguments, env=environment)
@@ -113,17 +115,17 @@ def test_a_command_says_why_it_fails(counts, directory, command):
     total = counts.asked('control')
     assert total > 50
     refused = 0
-    for n in spread(total, 150):
+    for n in spread(total, 60):
         counts.fail('control', n)
         done = run()
         assert counts.failed('control')
         assert done.returncode in (0, 1, 2), (n, done.returncode, done.stderr)
         if done.returncode == 0:
-            assert done.stdout == whole.stdout, n
+            assert done.stdout == whole.stdout or command == 'explain', n  # which makes up an id
         else:
             assert done.stderr.strip(), (n, 'ended without a word')
             refused += 1
-    assert refused > 10
+    assert refused > 4
 
 
 def serves(site):
@@ -148,7 +150,7 @@ def total(counts, directory, origin):
 @pytest.mark.parametrize('kind', ['control', 'data'])
 def test_the_program_serves_or_says_why_it_cannot(counts, directory, origin, total, kind):
     ended = 0
-    for n in spread(total[kind], 24):
+    for n in spread(total[kind], 16):
         counts.fail(kind, n)
         site = harness.Diplex(directory, config_for(origin), environment=counts.environment)
         site.deaths_are_expected = True
@@ -157,12 +159,12 @@ def test_the_program_serves_or_says_why_it_cannot(counts, directory, origin, tot
         try:
             wait_until(lambda: not site.running() or (serves(site) and counts.asked(kind) >= n), 15)
             if not site.running():
-                assert kind == 'control', (n, site.stderr)
                 assert site.wait() in (1, 2), (n, site.stderr)
                 assert site.stderr.strip(), (n, 'ended without a word')
+                assert ' ready ' not in site.stderr, (n, 'it had served already', site.stderr)
                 ended += 1
                 continue
             wait_until(lambda: serves(site), 10)
         finally:
             site.finish()
-    assert ended > 0 or kind == 'data'
+    assert 0 < ended < 12, 'some of a start cannot be done without, most of what follows can'

@@ -123,30 +123,31 @@ static void moves(const uint8_t *data, size_t n)
     }
 }
 
-/* The bytes behind the other side's head, and behind the heads that came before it. */
-static struct dx_slice tunnel_of(const struct side *s)
+/* The bytes behind the other side's head, and behind hints that came before it. False: the head is not here.
+ */
+static bool tunnel_of(const struct side *s, struct dx_slice *bytes)
 {
     struct message m = {0};
     size_t at = 0;
     do {
-        DX_ASSERT(read_message(s->in.p + at, s->in.n - at, &m));
+        if (at == s->in.n || !read_message(s->in.p + at, s->in.n - at, &m))
+            return false;
         at += m.head_n;
     } while (dx_slice_starts(m.first, DX_SLICE("HTTP/1.1 103 ")));
-    return dx_slice_of(s->in.p + at, s->in.n - at);
+    *bytes = dx_slice_of(s->in.p + at, s->in.n - at);
+    return true;
 }
 
 static void check_arrived(const struct side *at, const struct side *from)
 {
-    struct dx_slice said = dx_slice_of(from->out.p + from->head_n, from->sent - from->head_n);
-    DX_ASSERT(dx_slice_eq(tunnel_of(at), said));
+    struct dx_slice said = dx_slice_of(from->out.p + from->head_n, from->sent - from->head_n), heard;
+    DX_ASSERT(tunnel_of(at, &heard) && dx_slice_eq(heard, said));
 }
 
-static bool all_arrived(void)
+static bool has_all(const struct side *at, const struct side *from)
 {
-    return client.sent == client.out.n && server.sent == server.out.n &&
-           server.in.n >= client.out.n - client.head_n &&
-           tunnel_of(&server).n == client.out.n - client.head_n &&
-           tunnel_of(&client).n == server.out.n - server.head_n;
+    struct dx_slice heard;
+    return from->sent == from->out.n && tunnel_of(at, &heard) && heard.n >= from->out.n - from->head_n;
 }
 
 /* Both say and take all that is left. */
@@ -158,9 +159,7 @@ static void finish_talk(void)
         turn();
         accept_server();
     }
-    struct message m;
-    for (unsigned i = 0; client.in.n < 2 || !read_message(client.in.p, client.in.n, &m) || !all_arrived();
-         i++) {
+    for (unsigned i = 0; !has_all(&server, &client) || !has_all(&client, &server); i++) {
         DX_ASSERT(i < PATIENCE && !client.ended && !server.ended);
         send_some(&client, SIZE_MAX);
         send_some(&server, SIZE_MAX);
