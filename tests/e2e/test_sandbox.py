@@ -129,12 +129,16 @@ def test_it_can_be_left_out(diplex, scripted):
     assert 'seccomp and landlock off' in site.wait_event(' sandbox ')
 
 
-def refuse_landlock() -> None:
-    """As a kernel without Landlock would: a filter that answers its first system call with ENOSYS."""
+LANDLOCK, ENOSYS = 444, 38
+SECCOMP, EPERM = {'x86_64': 317, 'aarch64': 277}[platform.machine()], 1
+
+
+def refuse(call: int, error: int) -> None:
+    """As a kernel without Landlock would, or a container that forbids seccomp: a filter that answers the call so."""
     libc = ctypes.CDLL(None, use_errno=True)
     code = b''.join(
         struct.pack('HBBI', *instruction)
-        for instruction in [(0x20, 0, 0, 0), (0x15, 0, 1, 444), (0x06, 0, 0, 0x00050000 | 38), (0x06, 0, 0, 0x7FFF0000)]
+        for instruction in [(0x20, 0, 0, 0), (0x15, 0, 1, call), (0x06, 0, 0, 0x00050000 | error), (0x06, 0, 0, 0x7FFF0000)]
     )
     memory = ctypes.create_string_buffer(code)
     program = ctypes.create_string_buffer(struct.pack('HxxxxxxP', len(code) // 8, ctypes.addressof(memory)))
@@ -142,27 +146,37 @@ def refuse_landlock() -> None:
         os._exit(99)
 
 
-def start_without_landlock(site) -> None:
+def start_without(site, call: int, error: int) -> None:
     with site.stdout_path.open('ab') as out, site.stderr_path.open('ab') as err:
         site.process = subprocess.Popen(
-            site.arguments, stdout=out, stderr=err, env=site.environment, start_new_session=True, preexec_fn=refuse_landlock
+            site.arguments, stdout=out, stderr=err, env=site.environment, start_new_session=True, preexec_fn=lambda: refuse(call, error)
         )
 
 
 def test_a_kernel_without_landlock(diplex, scripted):
     site = diplex(one_pool('wsgi', scripted(keep_answering)), start=False)
-    start_without_landlock(site)
+    start_without(site, LANDLOCK, ENOSYS)
     wait_until(lambda: connects(site.endpoint), what='the listener')
     assert site.ask('POST', '/', body=BIG).status == 200, 'a body goes to its file all the same'
     if has_filters(site):
         assert 'seccomp, no landlock (Function not implemented)' in site.wait_event(' sandbox ')
 
 
-def test_what_is_required_and_cannot_be_had(diplex, scripted):
+def test_a_container_that_forbids_seccomp(diplex, scripted):
+    site = diplex(one_pool('wsgi', scripted(keep_answering)), start=False)
+    start_without(site, SECCOMP, EPERM)
+    wait_until(lambda: connects(site.endpoint), what='the listener')
+    assert site.ask('POST', '/', body=BIG).status == 200
+    if has_filters(site):
+        assert 'no seccomp (Operation not permitted)' in site.wait_event(' sandbox ')
+
+
+@pytest.mark.parametrize(('missing', 'words'), [((LANDLOCK, ENOSYS), 'no landlock'), ((SECCOMP, EPERM), 'seccomp')])
+def test_what_is_required_and_cannot_be_had(diplex, scripted, missing, words):
     site = diplex(one_pool('asgi', scripted(keep_answering), sandbox='require'), start=False)
-    start_without_landlock(site)
+    start_without(site, *missing)
     assert site.wait() == 1
-    assert 'require' in site.stderr and 'no landlock' in site.stderr
+    assert 'require' in site.stderr and words in site.stderr
     assert ' ready ' not in site.stderr
 
 
