@@ -74,6 +74,32 @@ CASES = [
         post(INSIDE, 'Content-Length: 33', target='/early'),
         ('POST /early', INSIDE),
     ),
+    ok(
+        'CL.0 to an address that answers early, twice',
+        post(INSIDE, 'Content-Length: 33', target='/early') + post(INSIDE, 'Content-Length: 33', target='/early'),
+        ('POST /early', INSIDE),
+        ('POST /early', INSIDE),
+    ),
+    ok(
+        'TE.0 to an address that answers early',
+        head('POST /early HTTP/1.1', _TE) + b'21\r\n' + INSIDE + b'\r\n0\r\n\r\n',
+        ('POST /early', INSIDE),
+    ),
+    ok(
+        'a GET with a body to an address that answers early',
+        head('GET /early HTTP/1.1', 'Content-Length: 33') + INSIDE,
+        ('GET /early', INSIDE),
+    ),
+    ok(
+        'a HEAD with a body to an address that answers early',
+        head('HEAD /early HTTP/1.1', 'Content-Length: 33') + INSIDE,
+        ('HEAD /early', INSIDE),
+    ),
+    ok(
+        'a large body to an address that answers early',
+        post(INSIDE * 3000, 'Content-Length: 99000', target='/early'),
+        ('POST /early', INSIDE * 3000),
+    ),
     no('0.CL by a space before the name', head('GET / HTTP/1.1', ' Content-Length: 33') + INSIDE),
     no('0.CL by a space before the colon', head('GET / HTTP/1.1', 'Content-Length : 34') + INSIDE),
     no('0.CL by a tab before the colon', head('GET / HTTP/1.1', 'Content-Length\t: 34') + INSIDE),
