@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -148,17 +148,12 @@ static bool install(const struct program *p)
     return false;
 }
 
+/* On the stack: for want of memory nobody goes without a filter. */
 static bool write_and_install(void (*write_it)(struct program *p))
 {
-    struct program *p = malloc(sizeof(*p));
-    if (p == NULL)
-        return false;
-    write_it(p);
-    bool ok = install(p);
-    int why = errno;
-    free(p);
-    errno = why;
-    return ok;
+    struct program p;
+    write_it(&p);
+    return install(&p);
 }
 
 /* ---- the last words ---- */
