@@ -831,6 +831,8 @@ def trouble_with_answer(site, number: int, becomes, version: str) -> str | None:
     final = re.sub(rb'^(HTTP/1\.1 1\d\d [^\r]*\r\n(?:[^\r]+\r\n)*\r\n)*', b'', data)
     if becomes == 502:
         return None if one_answer(final)[0] == 502 else f'{data!r}'
+    if version == '1.0' and data != final:
+        return f'an interim answer for an old client: {data!r}'
     if version == '1.0':
         wanted = becomes.bytes.rpartition(b'\r\n\r\n')[2] if b'chunked' not in becomes.bytes else b''
         return None if final.endswith(wanted) and b'chunked' not in final and not reset else f'{data!r}'
