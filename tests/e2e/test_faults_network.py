@@ -13,6 +13,7 @@ import time
 
 import h11
 import hosts
+import network
 import pytest
 from footprint import Footprint, inject
 from harness import one_pool, sanitized
@@ -319,3 +320,44 @@ def test_streams_and_websockets_of_clients_and_servers_that_are_gone(net, edge):
         net.set('client', 'edge')
         assert next(events.pieces()).startswith(b'data: 1')
     site.leaves_nothing()
+
+
+# ---- names ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(network.missing() is not None, reason=f'needs a network of its own: {network.missing()}')
+def test_a_name_server_that_is_gone_takes_nothing_away_and_leaves_nothing_behind(directory, request):
+    """Gone, silent, and back, again and again under load: the servers stay what they were, every request is answered, and
+    control holds no more descriptors than before."""
+    with network.Network(directory) as inside:
+        inside.start_name_server()
+        path = directory / 'gunicorn'
+        path.mkdir()
+        server = network.Gunicorn(inside, path, network.ADDRESSES[0])
+        request.addfinalizer(server.end_group)
+        server.start()
+        inside.web(network.ADDRESSES[0])
+        path = directory / 'diplex'
+        path.mkdir()
+        config = {
+            'pools': {'web': {'kind': 'wsgi', 'servers': [f'web:{network.PORT}'], 'keepalive': {'idle': '300ms'}}},
+            'routes': {'/': 'web'},
+            'resolve': '200ms',
+            'workers': 1,
+        }
+        site = network.Diplex(inside, path, config)
+        request.addfinalizer(site.finish)
+        site.start()
+        site.wait_servers(network.ADDRESSES[0])
+        time.sleep(0.3)
+        footprint = Footprint(site, site.admin)
+        with network.Load(site, '/api/hello/') as load:
+            for _ in range(3):
+                inject()
+                inside.stop_name_server()
+                time.sleep(0.7)
+                assert set(site.servers()) == {f'{network.ADDRESSES[0]}:{network.PORT}'}
+                inside.start_name_server()
+                time.sleep(0.3)
+        assert not load.failures() and len(load.answers) > 20
+        footprint.check()

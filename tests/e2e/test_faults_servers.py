@@ -17,6 +17,7 @@ import time
 import pytest
 from footprint import chosen, converse, inject, read
 from harness import one_pool, sanitized
+from test_streams import handshake
 
 TEXT = b'abcdefghijklmnopqrstuvwxyz'
 TRAILERS = [(b'x-checksum', b'71c480df')]
@@ -487,6 +488,73 @@ def test_an_idle_connection_that_ends_as_the_next_request_comes(steady, scripted
     assert set(statuses) <= allowed and statuses[200], statuses
     for connection in server.connections:
         connection.close()
+
+
+# ---- clients and tunnels -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_clients_that_leave_at_every_byte_of_a_request(steady, scripted, kind):
+    """By an end and by a reset, while diplex or the server has the rest of it still to come: nobody waits for them."""
+
+    def script(connection):
+        while request := take(connection):
+            connection.reply(request.body)
+
+    site = steady(one_pool(kind, scripted(script), pool={'eject': 'off'}))
+    head = b'POST /left HTTP/1.1\r\nHost: localhost\r\n'
+    requests = [
+        head + b'Content-Length: 26\r\n\r\n' + TEXT,
+        head + b'Transfer-Encoding: chunked\r\n\r\n1a\r\n' + TEXT + b'\r\n0\r\n\r\n',
+    ]
+    cases = [(request, at, way) for request in requests for at in chosen(range(1, len(request))) for way in range(2)]
+    inject(len(cases))
+    for request, at, way in cases:
+        client = site.client()
+        client.send(request[:at])
+        if way:
+            client.reset()
+        else:
+            client.close()
+    entries = site.wait_access(len(cases))
+    assert {entry['outcome'] for entry in entries} == {'client_left'}
+    assert site.get('/there').status == 200
+
+
+@pytest.mark.parametrize('who', ['server', 'client', 'both'])
+def test_tunnels_that_break(steady, scripted, who):
+    """With the last bytes and after them, by an end and by a reset, from either side and from both at once."""
+
+    def script(connection):
+        while request := connection.read_head():
+            if request.target == '/there':
+                connection.reply()
+                continue
+            connection.send(b'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+            connection.send(connection.recv())  # an echo
+            if who == 'client':
+                connection.wait_for_close()
+            elif request.target == '/reset':
+                connection.reset()
+            return
+
+    site = steady(one_pool('asgi', scripted(script)))
+    rounds = 20 if sanitized() else 60
+    inject(rounds)
+    for number in range(rounds):
+        way = 'reset' if number % 2 else 'closed'
+        with site.client() as client:
+            client.send(handshake(f'/{way}'))
+            assert client.head(upgrade=True).status == 101
+            client.send(b'to and fro')
+            if number % 3 and who != 'both':
+                assert client.read_exactly(10) == b'to and fro'
+            if who == 'server':
+                assert b'to and fro'.startswith(client.read_until_close())
+            elif way == 'reset':
+                client.reset()
+    assert site.get('/there').status == 200
+    site.wait_access(rounds + 1)
 
 
 # ---- nobody there --------------------------------------------------------------------------------------------------

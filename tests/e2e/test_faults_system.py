@@ -311,7 +311,7 @@ def test_a_clock_that_jumps_changes_dates_and_nothing_else(steady, scripted, clo
 
     server = scripted(script)
     pool = {'slots': 2, 'keepalive': {'idle': '20s'}, 'timeouts': {'response': '5s'}, 'queue': {'wait': '20s'}, 'eject': 'off'}
-    config = one_pool('wsgi', server, pool=pool, workers=1, timeouts={'header': '2s', 'body': '5s', 'idle': '20s'})
+    config = one_pool('wsgi', server, pool=pool, workers=1, timeouts={'header': '1s', 'body': '5s', 'idle': '20s'})
     site = steady(config, environment=clock.environment)
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(site.client(patience=20)) for _ in range(4)]
@@ -319,17 +319,17 @@ def test_a_clock_that_jumps_changes_dates_and_nothing_else(steady, scripted, clo
         assert idle.ask('GET', '/0').status == 200
         uploading.send(b'POST /0 HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc')
         for client in clients:
-            client.request('GET', '/1')  # two run, two wait for their slots
+            client.request('GET', '/0.6')  # two run, two wait for their slots
         for by in (10 * YEAR, -10 * YEAR, -3600, 86400, 0, 10 * YEAR):
             inject()
             clock.jump(by)
-            time.sleep(0.15)
+            time.sleep(0.1)
         for client in clients:
             assert client.response().status == 200
         uploading.send(b'def')
         assert uploading.response('POST').status == 200
         assert idle.ask('GET', '/0').status == 200
-        for by in (10 * YEAR, -10 * YEAR, 0):
+        for by in (10 * YEAR, -10 * YEAR):
             clock.jump(by)
             time.sleep(1.1)
             lines = site.stdout.count('\n')
@@ -342,7 +342,7 @@ def test_a_clock_that_jumps_changes_dates_and_nothing_else(steady, scripted, clo
         silent.send(b'GET / HT')
         began = time.monotonic()
         assert silent.response().status == 408
-        assert 1.5 < time.monotonic() - began < 6, 'the time-outs go on as before'
+        assert 0.8 < time.monotonic() - began < 5, 'the time-outs go on as before'
     site.wait_access(1, outcome='header_timeout')
     assert {entry['outcome'] for entry in site.access()} == {'ok', 'header_timeout'}
     assert not [line for line in site.events() if ' warn ' in line or ' error ' in line]
