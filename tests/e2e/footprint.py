@@ -149,6 +149,7 @@ class Heard:
     raw: bytes = b''
     end: str = 'time'
     seconds: float = 0.0
+    ended: float = 0.0  # by the monotonic clock
 
 
 def converse(address, requests: list[bytes], seconds: float = PATIENCE, at_once: int = 150) -> list[Heard]:
@@ -200,7 +201,8 @@ def _go_on(selector, key, events, began) -> None:
         if events & selectors.EVENT_WRITE:  # what came before may still be read
             selector.modify(key.fileobj, selectors.EVENT_READ, key.data)
             return
-    one.seconds = time.monotonic() - began
+    one.ended = time.monotonic()
+    one.seconds = one.ended - began
     selector.unregister(key.fileobj)
     key.fileobj.close()
 

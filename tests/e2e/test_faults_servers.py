@@ -129,7 +129,19 @@ def test_an_answer_that_breaks_off_at_every_byte(steady, scripted, kind, unix):
 @pytest.mark.parametrize('kind', KINDS)
 def test_an_answer_that_stops_at_every_byte(steady, scripted, kind):
     """Silence: over when its time is, and not earlier for what came."""
-    site = steady(one_pool(kind, scripted(cut), pool={'timeouts': {'response': '1200ms', 'idle': '1200ms'}, 'eject': 'off'}))
+    spoke = {}  # when the server did, since a busy machine may let it come too late
+
+    def script(connection):
+        send = connection.send
+
+        def note(data):
+            send(data)
+            spoke[connection.requests[-1].target] = time.monotonic()
+
+        connection.send = note
+        cut(connection)
+
+    site = steady(one_pool(kind, scripted(script), pool={'timeouts': {'response': '1200ms', 'idle': '1200ms'}, 'eject': 'off'}))
     places = {name: positions(name)[KINDS.index(kind) :: 2] for name in ANSWERS}  # the kinds share the work
     cases = [(name, position) for name in ANSWERS for position in chosen(places[name], 14)]
     inject(len(cases))
@@ -137,7 +149,10 @@ def test_an_answer_that_stops_at_every_byte(steady, scripted, kind):
     requests = [get(f'/{name}/{position}/silence') for name, position in cases]
     said = converse(site.endpoint, requests)
     for (name, position), heard in zip(cases, said, strict=True):
-        results[judge(name, position, 'silence', read(heard), heard)] += 1
+        seen = read(heard)
+        if seen.status == 504 and heard.ended < spoke.get(f'/{name}/{position}/silence', heard.ended) + 0.6:
+            continue
+        results[judge(name, position, 'silence', seen, heard)] += 1
         assert heard.seconds < (10 if sanitized() else 5)
     assert all(results[what] for what in ('whole', 'refused', 'broken')), results
 
