@@ -3,11 +3,12 @@
 served in order, fairly, and not for ever."""
 
 import concurrent.futures
+import json
 import threading
 import time
 
 import pytest
-from harness import PATIENCE, one_pool, wait_until
+from harness import one_pool, run_diplex, wait_until
 
 FAST = {'interval': '200ms', 'timeout': '1s', 'retries': 1}
 
@@ -43,6 +44,21 @@ def ask_all(site, targets, workers=64, headers=None, gap=0.0):
         return [future.result() for future in futures]
 
 
+def line_up(pool, site, admin, targets):
+    """Each is sent when the one before it is seen to wait, or, the first, to run."""
+    futures = []
+    for place, target in enumerate(targets):
+        futures.append(pool.submit(site.get, target))
+        wait_until(lambda: waiting(admin) == (1, place), what=f'{target} to stand in the queue')
+    return futures
+
+
+def waiting(admin):
+    status = json.loads(run_diplex('status', '-a', admin).stdout)
+    (app,) = status['pools']
+    return min(status['counters']['requests_running'], 1), app['queued']
+
+
 @pytest.mark.parametrize('workers', [1, 4])
 def test_slots_are_never_exceeded_by_all_workers_together(diplex, scripted, workers):
     counter = Counter(0.01)
@@ -54,14 +70,25 @@ def test_slots_are_never_exceeded_by_all_workers_together(diplex, scripted, work
     assert len(counter.order) == 200
 
 
-def test_the_queue_is_served_in_order(diplex, scripted):
-    counter = Counter(0.03)
-    site = diplex(one_pool('wsgi', scripted(counter), pool={'slots': 1}, workers=2))
-    targets = [f'/{i}' for i in range(12)]
-    ask_all(site, targets, gap=0.01)
-    assert counter.order == targets
-    waited = [entry['queue_ms'] for entry in site.wait_access(12)]
-    assert max(waited) > 100
+def test_the_queue_is_served_in_order(diplex, scripted, directory):
+    order, go_on, admin = [], threading.Event(), str(directory / 'admin.sock')
+
+    def script(connection):
+        while request := connection.read_request():
+            order.append(request.target)
+            go_on.wait(40)
+            connection.reply()
+
+    site = diplex(one_pool('wsgi', scripted(script), pool={'slots': 1}, workers=2, admin=admin))
+    targets = [f'/{i}' for i in range(8)]
+    with concurrent.futures.ThreadPoolExecutor(len(targets)) as pool:
+        futures = line_up(pool, site, admin, targets)
+        time.sleep(0.1)
+        go_on.set()
+        assert {future.result().status for future in futures} == {200}
+    assert order == targets
+    waited = [entry['queue_ms'] for entry in site.wait_access(8)]
+    assert max(waited) > 90
 
 
 def test_each_of_several_servers_has_its_slots(diplex, scripted):
@@ -96,19 +123,25 @@ def test_who_leaves_while_waiting_never_reaches_a_server(diplex, scripted):
     site.wait_access(1, outcome='client_left')
 
 
-def test_the_queue_survives_a_reload(diplex, scripted):
-    counter = Counter(0.2)
-    server = scripted(counter)
-    config = one_pool('wsgi', server, pool={'slots': 1}, workers=2)
+def test_the_queue_survives_a_reload(diplex, scripted, directory):
+    order, go_on, admin = [], threading.Event(), str(directory / 'admin.sock')
+
+    def script(connection):
+        while request := connection.read_request():
+            order.append(request.target)
+            go_on.wait(40)
+            connection.reply()
+
+    config = one_pool('wsgi', scripted(script), pool={'slots': 1}, workers=2, admin=admin)
     site = diplex(config)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        futures = []
-        for i in range(8):
-            futures.append(pool.submit(site.get, f'/{i}'))
-            time.sleep(0.02)
+        futures = line_up(pool, site, admin, [f'/{i}' for i in range(8)])
         site.reload({**config, 'limits': {'body': '1MB'}})
+        site.wait_event(' reloaded ')
+        assert order == ['/0'], 'nobody is let go by it'
+        go_on.set()
         assert {future.result().status for future in futures} == {200}
-    assert counter.order == [f'/{i}' for i in range(8)] and counter.most == 1
+    assert order == [f'/{i}' for i in range(8)]
 
 
 def test_a_pool_that_leaves_lets_go_of_who_waits(diplex, scripted):
@@ -151,7 +184,7 @@ def test_a_route_has_its_share_and_leaves_the_rest(diplex, scripted):
                 continue
             slow.append(request.target)
             most[0] = max(most[0], len(slow))
-            go_on.wait(PATIENCE)
+            go_on.wait(40)
             slow.pop()
             connection.reply()
 
