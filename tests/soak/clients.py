@@ -44,8 +44,9 @@ class Excuse:
 
 
 EXCUSES = {
-    'upload_lost': Excuse('async', 'An upload was under way to a uvicorn that ended: 502, or 500 of its own.',
+    'upload_lost': Excuse('async', 'An upload was under way to a uvicorn that ended: 502, or its own 500.',
                           frozenset({500, 502})),
+    'given_up': Excuse('async', 'A uvicorn gave up a request when its time to end was over: its own 500.', frozenset({500})),
     'answer_cut': Excuse('async', 'A uvicorn ended in the middle of a download: cut, never made to look whole.',
                          cut_within=True),
     'events_cut': Excuse('async', 'A uvicorn ended under an event stream: cut.', cut_within=True),
@@ -95,7 +96,7 @@ async def get(visit: Visit, connection: Connection, pool: str, size: int, more: 
               version: str = '1.1', method: str = 'GET', length: bool = True) -> None:
     seed, number = visit.seed(), visit.seed()
     visit.doing = f'{method} of {size} bytes from {pool}'
-    visit.excuses = ('answer_cut',) if pool == 'async' else ()
+    visit.excuses = ('answer_cut', 'given_up') if pool == 'async' else ()
     target = f'{PREFIXES[pool]}/soak/get/{seed}/{size}{"" if length else "?length=0"}'
     await connection.send(connection.request(method, target, {'X-Soak-Id': number, **(more or {})}, version))
     answer = await connection.answer(Expected(seed, size), method)
@@ -110,7 +111,7 @@ async def ask_demo(visit: Visit, connection: Connection) -> None:
     """The application itself: what Django and django-modern-rest answer."""
     half = visit.rng.choice(('/api', '/async'))
     if visit.rng.random() < 0.6:
-        visit.doing, visit.excuses = f'GET {half}/hello/', ()
+        visit.doing, visit.excuses = f'GET {half}/hello/', ('given_up',) if half == '/async' else ()
         await connection.send(connection.request('GET', f'{half}/hello/'))
     else:
         visit.doing, visit.excuses = f'POST {half}/items/', ('upload_lost',) if half == '/async' else ()
@@ -162,7 +163,7 @@ async def pipeline(visit: Visit) -> None:
     connection = await visit.connect()
     asked = [(visit.pool(), visit.seed(), visit.rng.randrange(3000)) for _ in range(visit.rng.randint(2, 16))]
     visit.doing = f'{len(asked)} requests at once'
-    visit.excuses = ('answer_cut',) if any(pool == 'async' for pool, _, _ in asked) else ()
+    visit.excuses = ('answer_cut', 'given_up') if any(pool == 'async' for pool, _, _ in asked) else ()
     await connection.send(b''.join(
         connection.request('GET', f'{PREFIXES[pool]}/soak/get/{seed}/{size}', {'X-Soak-Id': seed})
         for pool, seed, size in asked))
@@ -298,7 +299,7 @@ async def events(visit: Visit) -> None:
     connection = await visit.connect()
     count, interval = visit.rng.randint(1, 60), visit.rng.choice((1, 10, 50, 150))
     leave = visit.rng.randrange(count) if visit.rng.random() < 0.4 else None
-    visit.doing, visit.excuses = f'{count} events', ('events_cut',)
+    visit.doing, visit.excuses = f'{count} events', ('events_cut', 'given_up')
     await connection.send(connection.request('GET', f'/async/events/?count={count}&interval={interval}',
                                              {'Accept': 'text/event-stream'}))
     answer = await connection.head()
@@ -332,7 +333,7 @@ async def events(visit: Visit) -> None:
 async def websocket(visit: Visit) -> None:
     """Messages of all sizes come back as they were, by digest; then a goodbye, or none."""
     connection = await visit.connect()
-    visit.doing, visit.excuses = 'a WebSocket', ('websocket_ended',)
+    visit.doing, visit.excuses = 'a WebSocket', ('websocket_ended', 'given_up')
     socket = WebSocket(connection, visit.rng)
     if (status := await socket.begin('/async/ws/echo')) != 101:
         raise Status(status)
