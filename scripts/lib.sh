@@ -115,8 +115,10 @@ dx_apt_install() {
 }
 
 # Makes build/venv hold what tests/requirements.txt asks for. The stamp is written last, so a run that was
-# interrupted is taken up again; the lock lets two scripts ask at the same time.
+# interrupted is taken up again; the lock lets two scripts ask at the same time. Where build/venv is a link, it is the
+# environment of another tree, and whoever made the link answers for what is in it.
 dx_venv() {
+    [ ! -L "$DX_VENV" ] || return 0
     local requirements=$DX_ROOT/tests/requirements.txt python want
     python=$(dx_find_python) || dx_die "no Python 3.11 or newer with venv"
     mkdir -p "$DX_ROOT/build"
