@@ -65,6 +65,7 @@ static bool body_so_far_is_sound(struct client *c, struct exchange *x, const str
 /* Of a refused request only one thing matters for the answer: HEAD gets no content (RFC 9110 9.3.2). */
 static enum front_io refused(struct exchange *x, struct dx_slice in)
 {
+    DX_ASSERT(in.p != NULL); /* or nothing would have been refused */
     size_t at = dx_slice_starts(in, DX_SLICE("\r\n")) ? 2 : 0;
 
     if (dx_slice_starts(dx_slice_of(in.p + at, in.n - at), DX_SLICE("HEAD ")))

@@ -19,8 +19,8 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-LEAST = 90.0  # percent of all lines below main
-LEAST_IN_A_ROOM = 80.0
+LEAST = 95.0  # percent of all lines below main: when it is more for good, more is written here
+LEAST_IN_A_ROOM = 88.0
 KINDS = ('lines', 'functions', 'branches')
 
 
@@ -79,7 +79,7 @@ def show(rooms: dict[str, dict[str, list[int]]]) -> bool:
     low = [f'the room {name}: {share(room["lines"]):.1f} % of its lines, less than {LEAST_IN_A_ROOM} %'
            for name, room in rooms.items() if share(room['lines']) < LEAST_IN_A_ROOM]
     if share(total['lines']) < LEAST:
-        low.append(f'{share(total["lines"]):.1f} % of all lines, less than the {LEAST} % that were reached')
+        low.append(f'{share(total["lines"]):.1f} % of all lines, less than {LEAST} %')
     print('\n'.join(low))
     return not low
 
