@@ -3,6 +3,7 @@
  * Chunked bodies: cut anywhere, the decoder gives the same bytes and the same end, and both are what the
  * plain decoder below, which has the whole body before it, makes of them.
  */
+#include "exchange/message.h"
 #include "fuzz_cuts.h"
 
 #include <stdlib.h>
@@ -35,6 +36,56 @@ static void feed(struct result *r, struct dx_http1_body *b, const char *p, size_
     DX_ASSERT(b->total == r->n && b->overhead == r->used - r->n);
 }
 
+static size_t spaces(const char *p, size_t at, size_t n)
+{
+    while (at < n && (p[at] == ' ' || p[at] == '\t'))
+        at++;
+    return at;
+}
+
+static size_t token(const char *p, size_t at, size_t n)
+{
+    while (at < n && is_token_byte(p[at]))
+        at++;
+    return at;
+}
+
+/* Behind the closing quote; 0: there is none. */
+static size_t quoted(const char *p, size_t at, size_t n)
+{
+    for (at++; at < n && p[at] != '"'; at++) {
+        at += p[at] == '\\';
+        if (at == n || (p[at] != '\t' && (p[at] < ' ' || p[at] > '~')))
+            return 0;
+    }
+    return at < n ? at + 1 : 0;
+}
+
+/* RFC 9112 7.1.1, without white space before the first ';' and behind the last word. */
+static bool are_extensions(const char *p, size_t n)
+{
+    for (size_t at = 0; at < n;) {
+        if (p[at] != ';')
+            return false;
+        size_t name = spaces(p, at + 1, n);
+        at = token(p, name, n);
+        if (at == name)
+            return false;
+        size_t equals = spaces(p, at, n);
+        if (equals < n && p[equals] == '=') {
+            size_t value = spaces(p, equals + 1, n);
+            at = value < n && p[value] == '"' ? quoted(p, value, n) : token(p, value, n);
+            if (at <= value)
+                return false;
+        }
+        size_t next = spaces(p, at, n);
+        if (next == n && at != n)
+            return false;
+        at = next;
+    }
+    return true;
+}
+
 /* Length of the chunk-size line at p without its CRLF, and the size in *size; 0: not whole, or not one. */
 static size_t size_line(const char *p, size_t n, uint64_t *size)
 {
@@ -47,12 +98,8 @@ static size_t size_line(const char *p, size_t n, uint64_t *size)
     size_t line = (size_t)(lf - p) - 1;
     while (d < 16 && d < line && strchr("0123456789abcdefABCDEF", p[d] ? p[d] : 'x'))
         d++;
-    if (d == 0 || (d < line && p[d] != ';'))
+    if (d == 0 || !are_extensions(p + d, line - d))
         return 0;
-    for (size_t i = d; i < line; i++) {
-        if (p[i] != '\t' && (p[i] < ' ' || p[i] > '~'))
-            return 0;
-    }
     memcpy(digits, p, d);
     digits[d] = '\0';
     *size = strtoull(digits, NULL, 16);
