@@ -92,7 +92,7 @@ def judge(name, position, way, seen, heard):
         return 'whole'
     if seen.whole:
         assert position <= len(head) and seen.status == (504 if way == 'silence' else 502), case
-        assert TEXT[:5] not in seen.body, case
+        assert TEXT[:5] not in seen.body.partition(b'request id')[0], case  # an id may have any letters up to f
         return 'refused'
     assert position >= len(head) and seen.status == 200, case
     assert body_of(name, position).startswith(seen.body), case
