@@ -58,12 +58,21 @@ def _from_outside(conversations: list[bytes], reached: list[list[tuple]]) -> lis
     return problems
 
 
+def _conversation(generator: Generator) -> bytes:
+    """One that ends. A chunk whose size has grown by accident swallows all that follows, and whoever reads it has to
+    wait for the rest: when others that are strict say so too, that is no hang of diplex."""
+    while True:
+        data = generator.conversation()
+        if all(REQUEST_EYES[name](data).end != 'more' for name in ('h11', 'httptools')):
+            return data
+
+
 @pytest.mark.parametrize('kind', [0, 1], ids=['wsgi', 'asgi'])
 def test_random_requests(both_recorded, kind):
     recorded = both_recorded[kind]
     seed = SEED + kind
     generator, cuts = Generator(seed), random.Random(seed)
     for start in range(0, ROUNDS, AT_ONCE):
-        conversations = [generator.conversation() for _ in range(min(AT_ONCE, ROUNDS - start))]
+        conversations = [_conversation(generator) for _ in range(min(AT_ONCE, ROUNDS - start))]
         problems = _batch(recorded, conversations, cuts)
         assert not problems, f'seed {SEED}: {len(problems)} disagreements:\n' + '\n'.join(problems[:6])
