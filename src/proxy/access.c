@@ -10,10 +10,9 @@
 #include "proxy/front.h"
 #include "proxy/internal.h"
 
-#define LINES_BYTES (48u * 1024)
-#define LINE_MAX                                                                                           \
-    (24u * 1024) /* nothing is longer: what comes from outside is cut, and escaped takes six times as much \
-                  */
+/* No line is longer: what comes from outside is cut, and escaped takes six times as much. */
+#define LINE_MAX          (24u * 1024)
+#define LINES_BYTES       (48u * 1024)
 #define PATH_MAX_LOGGED   2048u
 #define HOST_MAX_LOGGED   256u
 #define WORD_MAX_LOGGED   128u

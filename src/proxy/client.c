@@ -269,8 +269,7 @@ bool client_make_room(struct dx_proxy *p)
     for (unsigned i = 0; i < LOOKS_MOST && next != &p->clients; i++) {
         struct client *c = DX_CONTAINER(next, struct client, link);
         next = next->next;
-        if (c->exchange != NULL ||
-            c->pausing) { /* it comes last again when it is idle: out of the way until then */
+        if (c->exchange != NULL || c->pausing) { /* last again when it is idle: out of the way until then */
             dx_list_remove(&c->link);
             dx_list_push_tail(&p->clients, &c->link);
         } else if (!is_fresh(c)) {
