@@ -8,11 +8,6 @@
 
 #define DATA_LETTERS_FD 3 /* where control puts its end of the letters */
 
-#define FILE_HELP                                                               \
-    "  -c, --config FILE   the configuration; without it ./diplex.yaml, then\n" \
-    "                      /etc/diplex/diplex.yaml, then the built-in one\n"
-#define ADMIN_HELP "  -a, --admin PATH    the admin socket, instead of the one in the configuration\n"
-
 static int run(const struct cli_options *o) { return dx_control_run(o->file); }
 
 static int data(const struct cli_options *o)
@@ -57,54 +52,51 @@ static int schema(const struct cli_options *o)
 
 static const struct cli_command commands[] = {
     {"run", "c", 0, 0, run, "[-c FILE]", "serve; also what `diplex` alone does",
-     FILE_HELP "\n"
-               "SIGTERM and SIGINT stop it, running requests may finish; a second one stops it at once.\n"
-               "SIGHUP reads the file again.\n"},
-    {"check", "cq", 0, 0, cli_check, "[-c FILE] [-q]", "check a configuration and print what is in force",
-     FILE_HELP "  -q, --quiet         print faults only\n"},
+     "SIGTERM and SIGINT stop it, running requests may finish; a second one stops it at once.\n"
+     "SIGHUP reads the file again.\n",
+     CLI_NOTHING},
+    {"check", "cq", 0, 0, cli_check, "[-c FILE] [-q]", "check a configuration and print what is in force", "",
+     CLI_NOTHING},
     {"explain", "cHf", 2, 2, cli_explain, "METHOD URL [-c FILE] [-H FIELD]... [-f IP]",
      "say where a request would go, and why",
-     FILE_HELP "  -H, --header FIELD  a header field of the request, 'Name: value'; may be repeated\n"
-               "  -f, --from IP       the client's address, or `unix`; 127.0.0.1 without it\n"
-               "\n"
-               "URL is http://host[:port]/path, or /path alone. Nothing is sent. Exit code 1: diplex itself "
-               "would refuse.\n"},
+     "URL is http://host[:port]/path, or /path alone. Nothing is sent. Exit code 1: diplex itself\n"
+     "would refuse.\n",
+     CLI_METHODS},
     {"healthcheck", "ca", 0, 0, cli_healthcheck, "[-c FILE] [-a PATH]",
-     "exit 0 when the running diplex serves", FILE_HELP ADMIN_HELP},
+     "exit 0 when the running diplex serves", "", CLI_NOTHING},
     {"reload", "ca", 0, 0, cli_reload, "[-c FILE] [-a PATH]",
      "make the running diplex read its file again, and wait for it",
-     FILE_HELP ADMIN_HELP
-     "\n"
      "The running diplex reads the file it was started with. Exit code 2: it is faulty, nothing has\n"
-     "changed, the faults are printed; 1: nothing answers.\n"},
+     "changed, the faults are printed; 1: nothing answers.\n",
+     CLI_NOTHING},
     {"status", "ca", 0, 0, cli_status, "[-c FILE] [-a PATH]",
-     "print what the running diplex says of itself, as JSON", FILE_HELP ADMIN_HELP},
+     "print what the running diplex says of itself, as JSON", "", CLI_NOTHING},
     {"drain", "caw", 1, 1, cli_drain, "SERVER [-w TIME] [-c FILE] [-a PATH]",
      "send a server no new request until `diplex undrain`",
-     "  -w, --wait TIME     wait until nothing runs there any more, at most so long: 30s, 5m\n" FILE_HELP
-         ADMIN_HELP "\n"
      "SERVER is a name as in the configuration, which means every address behind it, or an address, or\n"
      "name@address; with POOL/ before it where more than one pool has such a server. What runs there may\n"
      "finish, streams and WebSockets too. It stays drained over reloads, while the file names it.\n"
-     "Exit code 1: something still runs there after TIME, or nothing answers; 2: there is no such server.\n"},
+     "Exit code 1: something still runs there after TIME, or nothing answers; 2: there is no such server.\n",
+     CLI_SERVERS},
     {"undrain", "ca", 1, 1, cli_undrain, "SERVER [-c FILE] [-a PATH]", "send a drained server requests again",
-     FILE_HELP ADMIN_HELP},
+     "", CLI_SERVERS},
     {"hold", "caW", 1, 1, cli_hold, "POOL [--writes] [-c FILE] [-a PATH]",
      "keep a pool's new requests waiting until `diplex release`",
-     "      --writes        only those that may change something (POST, PUT, PATCH, DELETE...)\n" FILE_HELP
-         ADMIN_HELP "\n"
      "For a migration, or a restart that diplex cannot see. Requests that run already go on. Each waits at\n"
      "most hold.wait of the pool (30s where its hold is off), and no more than hold.max of them; past that\n"
-     "they are answered 503. It lasts over reloads. Exit code 2: there is no such pool; 1: nothing "
-     "answers.\n"},
+     "they are answered 503. It lasts over reloads. Exit code 2: there is no such pool; 1: nothing\n"
+     "answers.\n",
+     CLI_POOLS},
     {"release", "ca", 1, 1, cli_release, "POOL [-c FILE] [-a PATH]",
-     "let the requests go on that `diplex hold` keeps", FILE_HELP ADMIN_HELP},
-    {"version", "", 0, 0, version, "", "print the version", ""},
-    {"help", "", 0, 1, help, "[COMMAND]", "print this, or the help of one command", ""},
-    {"manual", "", 0, 0, manual, "", NULL, "Prints docs/configuration.md.\n"},
-    {"schema", "", 0, 0, schema, "", NULL, "Prints config/diplex.schema.json.\n"},
-    {"data", "", 0, 0, data, "", NULL, "The data process; started by `diplex run` only.\n"},
+     "let the requests go on that `diplex hold` keeps", "", CLI_POOLS},
+    {"version", "", 0, 0, version, "", "print the version", "", CLI_NOTHING},
+    {"help", "", 0, 1, help, "[COMMAND]", "print this, or the help of one command", "", CLI_COMMANDS},
+    {"manual", "", 0, 0, manual, "", NULL, "Prints docs/configuration.md.\n", CLI_NOTHING},
+    {"schema", "", 0, 0, schema, "", NULL, "Prints config/diplex.schema.json.\n", CLI_NOTHING},
+    {"data", "", 0, 0, data, "", NULL, "The data process; started by `diplex run` only.\n", CLI_NOTHING},
 };
+
+const struct cli_command *cli_command_at(size_t i) { return i < DX_COUNT(commands) ? &commands[i] : NULL; }
 
 const struct cli_command *cli_command_find(const char *name)
 {
@@ -117,8 +109,9 @@ const struct cli_command *cli_command_find(const char *name)
 void cli_help(const struct cli_command *c)
 {
     if (c) {
-        printf("usage: diplex %s%s%s\n%s%s", c->name, c->usage[0] ? " " : "", c->usage,
-               c->help[0] ? "\n" : "", c->help);
+        printf("usage: diplex %s%s%s\n", c->name, c->usage[0] ? " " : "", c->usage);
+        cli_options_print(c);
+        printf("%s%s", c->help[0] ? "\n" : "", c->help);
         return;
     }
     puts("usage: diplex [COMMAND] [OPTIONS]\n\nOne port, two Djangos: sends requests to gunicorn and uvicorn "

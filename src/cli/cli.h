@@ -22,6 +22,23 @@ struct cli_options {
     int rest_n;
 };
 
+/* What a word of the command line may be: shells complete it. */
+enum cli_words {
+    CLI_NOTHING,
+    CLI_FILES,
+    CLI_COMMANDS,
+    CLI_METHODS,
+    CLI_SERVERS, /* these two as the running diplex knows them */
+    CLI_POOLS,
+};
+
+struct cli_option { /* a row of options.def */
+    char letter;
+    const char *short_form, *long_form, *value;
+    enum cli_words complete;
+    const char *sentence;
+};
+
 struct cli_command {
     const char *name;
     const char *options; /* their letters */
@@ -29,9 +46,14 @@ struct cli_command {
     int (*run)(const struct cli_options *o);
     const char *usage, *sentence; /* sentence NULL: not listed in the help */
     const char *help;
+    enum cli_words complete; /* its first word that is no option */
 };
 
 const struct cli_command *cli_command_find(const char *name);
+const struct cli_command *cli_command_at(size_t i); /* NULL: past the last one */
+const struct cli_option *cli_option_at(size_t i);
+bool cli_option_of(const struct cli_command *c, const struct cli_option *o); /* does it take it? */
+void cli_options_print(const struct cli_command *c);
 void cli_help(const struct cli_command *c); /* NULL: of the program */
 /* "unknown command" with the nearest one. */
 int cli_unknown(const char *word);

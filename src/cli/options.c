@@ -5,17 +5,76 @@
 
 #include "cli/cli.h"
 
-static const struct option longs[] = {
-    {"config", required_argument, NULL, 'c'},
-    {"quiet", no_argument, NULL, 'q'},
-    {"admin", required_argument, NULL, 'a'},
-    {"header", required_argument, NULL, 'H'},
-    {"from", required_argument, NULL, 'f'},
-    {"wait", required_argument, NULL, 'w'},
-    {"writes", no_argument, NULL, 'W'},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
+#define HELP_COLUMN 22
+#define HELP_WIDTH  80
+
+static const struct cli_option options[] = {
+#define OPTION(letter, short_form, long_form, value, complete, sentence) \
+    {letter, short_form, long_form, value, CLI_##complete, sentence},
+#include "cli/options.def"
 };
+
+#define LETTERS_BYTES (2 * DX_COUNT(options) + 2)
+
+const struct cli_option *cli_option_at(size_t i) { return i < DX_COUNT(options) ? &options[i] : NULL; }
+
+bool cli_option_of(const struct cli_command *c, const struct cli_option *o)
+{
+    return o->letter == 'h' || strchr(c->options, o->letter);
+}
+
+/* The sentence below its column, broken between words. */
+static void print_sentence(const char *sentence)
+{
+    for (size_t at = HELP_COLUMN; *sentence;) {
+        size_t n = strcspn(sentence, " "), next = n + strspn(sentence + n, " ");
+        bool fits = at + 1 + n <= HELP_WIDTH;
+        if (at == HELP_COLUMN)
+            printf("%.*s", (int)n, sentence);
+        else if (fits)
+            printf(" %.*s", (int)n, sentence);
+        else
+            printf("\n%*s%.*s", HELP_COLUMN, "", (int)n, sentence);
+        at = (fits ? at + 1 : HELP_COLUMN + 1) + n;
+        sentence += next;
+    }
+    puts("");
+}
+
+void cli_options_print(const struct cli_command *c)
+{
+    char left[HELP_COLUMN * 2];
+    bool any = false;
+    for (size_t i = 0; i < DX_COUNT(options); i++) {
+        const struct cli_option *o = &options[i];
+        if (!strchr(c->options, o->letter))
+            continue;
+        printf("%s", any ? "" : "\n");
+        any = true;
+        snprintf(left, sizeof left, "  %2s%s --%s%s%s", o->short_form, o->short_form[0] ? "," : " ",
+                 o->long_form, o->value ? " " : "", o->value ? o->value : "");
+        printf("%-*s", HELP_COLUMN, left);
+        print_sentence(o->sentence);
+    }
+}
+
+/* What getopt_long wants, made of the rows. The leading ':' tells a missing value from an unknown option. */
+static void getopt_tables(struct option longs[DX_COUNT(options) + 1], char letters[LETTERS_BYTES])
+{
+    char *to = letters;
+    *to++ = ':';
+    for (size_t i = 0; i < DX_COUNT(options); i++) {
+        const struct cli_option *o = &options[i];
+        longs[i] = (struct option){o->long_form, o->value ? required_argument : no_argument, NULL, o->letter};
+        if (!o->short_form[0])
+            continue;
+        *to++ = o->letter;
+        if (o->value)
+            *to++ = ':';
+    }
+    longs[DX_COUNT(options)] = (struct option){NULL, 0, NULL, 0};
+    *to = '\0';
+}
 
 static bool complain(const struct cli_command *c, int *exit_code, const char *what)
 {
@@ -56,10 +115,13 @@ static bool take(const struct cli_command *c, int letter, struct cli_options *o,
 bool cli_options_parse(const struct cli_command *c, int argc, char **argv, struct cli_options *out,
                        int *exit_code)
 {
+    struct option longs[DX_COUNT(options) + 1];
+    char letters[LETTERS_BYTES];
     struct cli_options o = {0};
     int letter;
+    getopt_tables(longs, letters);
     opterr = 0;
-    while ((letter = getopt_long(argc, argv, ":c:qa:H:f:w:Wh", longs, NULL)) != -1) {
+    while ((letter = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
         if (letter == 'h') {
             cli_help(c);
             *exit_code = CLI_OK;
