@@ -22,10 +22,15 @@ static const char *const level_words[] = {"debug", "info", "warn", "error"};
 static atomic_int least_level = DX_LOG_INFO;
 static _Atomic(const char *) source;
 static _Atomic(void (*)(struct dx_slice)) line_sink;
+static _Atomic(void (*)(enum dx_log_level, const char *, const struct dx_kv *)) listener;
 
 void dx_log_set_level(enum dx_log_level level) { atomic_store(&least_level, (int)level); }
 void dx_log_set_source(const char *who) { atomic_store(&source, who); }
 void dx_log_set_sink(void (*sink)(struct dx_slice line)) { atomic_store(&line_sink, sink); }
+void dx_log_set_listener(void (*hear)(enum dx_log_level, const char *, const struct dx_kv *))
+{
+    atomic_store(&listener, hear);
+}
 
 bool dx_log_level_parse(struct dx_slice word, enum dx_log_level *out)
 {
@@ -96,7 +101,10 @@ void dx_log_write(enum dx_log_level level, const char *event, const struct dx_kv
     struct dx_out o = dx_out_of(line, sizeof line - TAIL_BYTES);
     int saved_errno = errno;
     const char *who = atomic_load(&source);
+    void (*hear)(enum dx_log_level, const char *, const struct dx_kv *) = atomic_load(&listener);
 
+    if (hear)
+        hear(level, event, kv);
     if ((int)level < atomic_load(&least_level))
         return;
     DX_ASSERT((size_t)level < DX_COUNT(level_words));

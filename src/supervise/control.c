@@ -235,7 +235,8 @@ static bool start(struct control *c, struct dx_err *err)
     uint64_t descriptors = dx_fd_raise_limit();
     dx_log(DX_LOG_DEBUG, "starting", DX_KI("descriptors", descriptors));
     return settle(c, err) && guard(c, err) && start_machines(c, err) && door_open(c, err) &&
-           listeners_open(c->now, NULL, c->workers, err) && pools_watch(c, c->now, err);
+           history_start(c, err) && listeners_open(c->now, NULL, c->workers, err) &&
+           pools_watch(c, c->now, err);
 }
 
 /* Its end is waited for, so that nobody finds the port taken after we are gone. */
@@ -261,6 +262,7 @@ static void control_free(struct control *c)
         dx_signal_stop(&c->on_child);
     }
     door_close(c);
+    history_stop(c);
     end_child(c);
     dx_resolver_free(&c->resolver);
     dx_health_free(&c->health);

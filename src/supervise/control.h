@@ -10,6 +10,7 @@
 #include <signal.h>
 
 #include "diplex/admin.h"
+#include "diplex/admin/history.h"
 #include "diplex/board.h"
 #include "diplex/config.h"
 #include "diplex/fetch.h"
@@ -103,6 +104,8 @@ struct control {
     struct dx_health *health;
     struct dx_resolver *resolver;
     struct dx_admin *admin;
+    struct dx_history *history; /* NULL: nobody could ask for it */
+    struct dx_timer sampling;
     struct dx_signal on_term, on_int, on_hup, on_child;
 
     struct plan *now, *next;
@@ -184,6 +187,12 @@ bool hold_pool(struct control *c, enum dx_board_hold hold, struct dx_slice pool,
 
 bool door_open(struct control *c, struct dx_err *err) DX_CHECKED;
 void door_close(struct control *c);
+
+/* ---- history.c: what the page shows of the time before it was opened ---- */
+
+bool history_start(struct control *c, struct dx_err *err) DX_CHECKED;
+void history_stop(struct control *c);
+void history_tell(void *control, uint64_t since, struct dx_text *out); /* GET /history */
 
 /* ---- notify.c: tells systemd, when it asked to be told ---- */
 

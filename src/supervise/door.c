@@ -114,7 +114,8 @@ static bool hold(void *arg, enum dx_board_hold what, struct dx_slice pool, struc
 bool door_open(struct control *c, struct dx_err *err)
 {
     struct dx_err why = {{0}};
-    const struct dx_admin_owner owner = {.facts = tell, .reload = reload, .drain = drain, .hold = hold, .arg = c};
+    const struct dx_admin_owner owner = {
+        .facts = tell, .reload = reload, .drain = drain, .hold = hold, .history = history_tell, .arg = c};
     int fd = -1;
     if (!c->admin_path)
         return true;

@@ -39,6 +39,8 @@ void dx_log_set_level(enum dx_log_level level);
 bool dx_log_level_parse(struct dx_slice word, enum dx_log_level *out) DX_CHECKED; /* debug info warn error */
 /* Where lines go (each ends in '\n'); NULL: write(2) to standard error. */
 void dx_log_set_sink(void (*sink)(struct dx_slice line));
+/* Who hears of each event as well, whatever the level, in the thread that logs it; NULL: nobody. */
+void dx_log_set_listener(void (*hear)(enum dx_log_level level, const char *event, const struct dx_kv *kv));
 /* Who speaks: put as `from=` into each line ("control", "data"). The string must live for ever. */
 void dx_log_set_source(const char *who);
 
