@@ -282,7 +282,9 @@ class Diplex(Program):
             if os.geteuid() != 0:
                 standard['core_dumps'] = 'yes'  # or an ordinary user cannot look into /proc/PID/fd
             config = json.dumps({**standard, **config}, indent=2)
-        self.config_path.write_text(config.replace('@LISTEN@', self.listen))
+        whole = self.config_path.with_suffix('.new')  # a reload that is under way must not read half of it
+        whole.write_text(config.replace('@LISTEN@', self.listen))
+        whole.replace(self.config_path)
 
     def start(self) -> Diplex:
         """Until it serves: the port itself is open before, and what comes early waits in it."""

@@ -40,7 +40,7 @@ def test_a_running_stream_lives_on(diplex, gunicorn, uvicorn):
         next(pieces)
         for _ in range(3):
             site.reload({**config, 'routes': {'/': 'sync'}})
-            time.sleep(0.2)
+            site.wait_event(' reloaded ')
         assert site.get('/async/hello/').status == 404, 'new requests follow the new routes'
         assert b''.join(pieces).count(b'event: tick') == 7
         assert client.ask('GET', '/api/hello/').status == 200
