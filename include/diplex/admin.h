@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The admin endpoints, spoken over a Unix socket by evhttp: GET /healthz, GET /status, POST /reload, POST
- * /drain and /undrain, POST /hold and /release. For the operator's own commands, never for clients. What it
- * tells it asks of its owner, who decides.
+ * The admin endpoints, HTTP/1.1 over a Unix socket and, when asked for, over TCP with a token: docs/admin.md lists
+ * them. For the operator's own commands and tools, never for clients. What it tells it asks of its owner, who decides.
  */
 #ifndef DIPLEX_ADMIN_H
 #define DIPLEX_ADMIN_H
@@ -55,10 +54,25 @@ struct dx_admin_owner {
     void *arg;
 };
 
-/* Takes over the listening Unix socket, and closes it in the end. */
-struct dx_admin *dx_admin_new(struct dx_loop *l, int listener, const struct dx_admin_owner *owner,
-                              struct dx_err *err) DX_CHECKED;
-void dx_admin_free(struct dx_admin **a); /* replies not yet given are dead; ends their connections */
+struct dx_admin *dx_admin_new(struct dx_loop *l, const struct dx_admin_owner *owner) DX_CHECKED;
+void dx_admin_free(struct dx_admin **a); /* replies not yet given are dead; ends all connections */
+
+/* --- doors: where it is asked --- */
+
+struct dx_admin_door;
+struct dx_admin_door_setup { /* copied */
+    int listener;            /* taken over, and closed in the end, also of a door that does not open */
+    bool is_tcp;             /* else everybody who can connect may do everything: the file's mode is the guard */
+    const char *token;       /* TCP: what verbs need, and readers too unless `read_open`; NULL: nobody has it */
+    bool read_open;
+    const char *const *hosts; /* with read_open: the names under which it may be called, beside addresses */
+    size_t hosts_n;
+    const char *only; /* TCP: this path for everybody, and no other one ("/metrics"); NULL: all of them */
+};
+struct dx_admin_door *dx_admin_open(struct dx_admin *a, const struct dx_admin_door_setup *s,
+                                    struct dx_err *err) DX_CHECKED;
+/* Who waits for an answer still gets it. */
+void dx_admin_shut(struct dx_admin_door **door);
 
 /* `text`: with RELOADED the settings that need a restart ("workers user"), or nothing; else each fault, for a
  * person. Fine when the one who asked has left. */

@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "diplex/admin.h"
+#include "admin/inside.h"
 
 static const char *state_word(enum dx_server_state state)
 {
@@ -117,7 +117,7 @@ static void add_server(const struct dx_admin_facts *f, const struct dx_board_ser
     } numbers[] = {
         {"active", atomic_load(&cell.active)},
         {"connections", atomic_load(&cell.connections)},
-        {"requests", atomic_load(&cell.requests)},
+        {"requests_total", atomic_load(&cell.requests)},
         {"responses", atomic_load(&cell.responses)},
         {"connect_failures", atomic_load(&cell.connect_failures)},
         {"resets", atomic_load(&cell.resets)},
@@ -192,4 +192,15 @@ void dx_admin_status_write(const struct dx_admin_facts *f, struct dx_text *out)
     }
     dx_text_adds(out, "}}\n");
     free(servers);
+}
+
+void answer_status(struct dx_admin *a, struct dx_admin_reply *r)
+{
+    struct dx_admin_facts facts;
+    struct dx_text text;
+    admin_facts(a, &facts);
+    dx_text_init(&text);
+    dx_admin_status_write(&facts, &text);
+    reply_send_made(r, 200, TYPE_JSON, &text);
+    dx_text_fini(&text);
 }

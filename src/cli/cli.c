@@ -69,7 +69,7 @@ static const struct cli_command commands[] = {
      "The running diplex reads the file it was started with. Exit code 2: it is faulty, nothing has\n"
      "changed, the faults are printed; 1: nothing answers.\n",
      CLI_NOTHING},
-    {"status", "ca", 0, 0, cli_status, "[-c FILE] [-a PATH]",
+    {"status", "caj", 0, 0, cli_status, "[--json] [-c FILE] [-a PATH]",
      "print what the running diplex says of itself, as JSON", "", CLI_NOTHING},
     {"drain", "caw", 1, 1, cli_drain, "SERVER [-w TIME] [-c FILE] [-a PATH]",
      "send a server no new request until `diplex undrain`",

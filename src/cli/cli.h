@@ -15,7 +15,7 @@ enum { CLI_OK, CLI_FAILED, CLI_USAGE };
 /* All options there are; a command takes those that its row names. */
 struct cli_options {
     const char *file, *admin, *from, *wait;
-    bool quiet, writes;
+    bool quiet, writes, json;
     const char *fields[CLI_FIELDS_MAX];
     unsigned fields_n;
     char **rest; /* what is no option */

@@ -101,6 +101,9 @@ static bool take(const struct cli_command *c, int letter, struct cli_options *o,
     case 'W':
         o->writes = true;
         return true;
+    case 'j':
+        o->json = true;
+        return true;
     case 'w':
         o->wait = optarg;
         return true;

@@ -7,6 +7,7 @@
 
 #include "diplex/net.h"
 #include "diplex/os/clock.h"
+#include "diplex/os/fd.h"
 #include "supervise/control.h"
 
 #define DIRECTORY_MODE 0700
@@ -122,10 +123,13 @@ bool door_open(struct control *c, struct dx_err *err)
     if (!make_directory(c->admin_path, &why) || !open_socket(c->admin_path, &fd, &why))
         return dx_err_set(err, "cannot open the admin socket: %s (set \"admin\" to another path, or to off)",
                           why.text);
-    c->admin = dx_admin_new(c->loop, fd, &owner, err);
+    c->admin = dx_admin_new(c->loop, &owner);
     if (!c->admin)
-        unlink(c->admin_path);
-    return c->admin != NULL;
+        dx_fd_close(&fd);
+    if (c->admin && dx_admin_open(c->admin, &(struct dx_admin_door_setup){.listener = fd}, err))
+        return true;
+    unlink(c->admin_path);
+    return dx_err_set(err, "cannot open the admin socket: out of memory");
 }
 
 void door_close(struct control *c)

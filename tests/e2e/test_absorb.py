@@ -68,7 +68,7 @@ def streamed(size: int) -> bytes:
 
 
 def counters(site) -> dict:
-    return json.loads(run_diplex('status', '-c', site.config_path).stdout)['counters']
+    return json.loads(run_diplex('status', '--json', '-c', site.config_path).stdout)['counters']
 
 
 def with_status(directory, config: dict) -> dict:

@@ -36,7 +36,7 @@ def site(diplex, gunicorn, uvicorn, directory):
     site = diplex(pools)
 
     def connections() -> int:
-        return json.loads(run_diplex('status', '-c', site.config_path).stdout)['counters']['client_connections_total']
+        return json.loads(run_diplex('status', '--json', '-c', site.config_path).stdout)['counters']['client_connections_total']
 
     site.connections = connections
     return site

@@ -208,14 +208,14 @@ def test_the_socket_is_for_its_owner_only(admin, directory):
 
 def test_status(admin):
     assert admin.get('/').status == 200
-    done = run_diplex('status', '-c', admin.config_path)
+    done = run_diplex('status', '--json', '-c', admin.config_path)
     status = json.loads(done.stdout)
     assert (status['state'], status['ready'], status['workers'], status['generation']) == ('ready', True, 1, 1)
     assert status['listen'] == [admin.listen]
     assert status['control_pid'] == admin.pid and [status['data_pid']] == admin.children()
     (pool,) = status['pools']
     (server,) = pool['servers']
-    assert (pool['kind'], server['state'], server['requests'], server['responses']) == ('asgi', 'up', 1, 1)
+    assert (pool['kind'], server['state'], server['requests_total'], server['responses']) == ('asgi', 'up', 1, 1)
     assert status['counters']['requests_total'] == 1
 
 
@@ -224,7 +224,7 @@ def test_a_reload_says_what_it_could_not_change(admin):
     done = run_diplex('reload', '-a', admin.config['admin'])
     assert done.returncode == 0 and 'workers admin' in done.stdout
     admin.wait_event('reload_partial', 'workers admin')
-    assert json.loads(run_diplex('status', '-a', admin.config['admin']).stdout)['workers'] == 1
+    assert json.loads(run_diplex('status', '--json', '-a', admin.config['admin']).stdout)['workers'] == 1
 
 
 def test_a_refused_reload_shows_every_fault(admin):
@@ -233,7 +233,7 @@ def test_a_refused_reload_shows_every_fault(admin):
     assert done.returncode == 2
     assert 'diplex.yaml:1:1' in done.stderr and 'diplex.yaml:3:' in done.stderr and 'nothing has changed' in done.stderr
     admin.wait_event('reload_failed', 'diplex.yaml:1:1', 'more)')
-    assert json.loads(run_diplex('status', '-a', admin.config['admin']).stdout)['generation'] == 1
+    assert json.loads(run_diplex('status', '--json', '-a', admin.config['admin']).stdout)['generation'] == 1
     assert run_diplex('healthcheck', '-a', admin.config['admin']).returncode == 0
 
 
@@ -251,7 +251,7 @@ def test_healthcheck_while_it_stops(diplex, gunicorn, uvicorn, directory):
     site.wait_event(' ready ')
     with site.client() as client:
         client.request('GET', '/async/slow/1000/')
-        wait_until(lambda: json.loads(run_diplex('status', '-c', site.config_path).stdout)['counters']
+        wait_until(lambda: json.loads(run_diplex('status', '--json', '-c', site.config_path).stdout)['counters']
                    ['requests_running'] == 1, 3, 'the request to run')  # fmt: skip
         site.signal(signal.SIGTERM)
         site.wait_event('stopping')

@@ -44,7 +44,7 @@ def alone(site):
 
 
 def counters(site) -> dict:
-    done = run_diplex('status', '-c', site.config_path)
+    done = run_diplex('status', '--json', '-c', site.config_path)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)['counters']
 

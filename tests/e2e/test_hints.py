@@ -142,7 +142,7 @@ def test_probes_with_a_host_that_django_refuses(diplex, gunicorn, directory):
     assert 'ALLOWED_HOSTS' in line and 'health.host' in line
     site.wait_event('server_down')
     time.sleep(0.5)
-    status = json.loads(run_diplex('status', '-a', admin).stdout)
+    status = json.loads(run_diplex('status', '--json', '-a', admin).stdout)
     assert status['pools'][0]['servers'][0]['probe']['hint'] == 'probe_host'
     assert hints(site) == ['probe_host']
 
@@ -302,7 +302,7 @@ def test_a_hint_is_said_once_in_a_while_over_all_workers(diplex, gunicorn, direc
     time.sleep(3.2)
     site.ask('POST', '/form/', {'Origin': 'http://www.site'}, b'')
     assert ' times=100 ' in site.wait_event(' what=csrf_origin ', count=2), 'the 99 before it too'
-    counters = json.loads(run_diplex('status', '-a', admin).stdout)['counters']
+    counters = json.loads(run_diplex('status', '--json', '-a', admin).stdout)['counters']
     assert (counters['hint_csrf_origin_total'], counters['hint_csrf_scheme_total']) == (101, 1)
 
 
@@ -311,7 +311,7 @@ def test_hints_can_be_off(diplex, gunicorn, directory):
     site = diplex(one_pool('wsgi', mistaken(gunicorn), admin=admin, log={'hints': 0}))
     assert site.get('/events/').status == 200
     site.wait_access(1)
-    counters = json.loads(run_diplex('status', '-a', admin).stdout)['counters']
+    counters = json.loads(run_diplex('status', '--json', '-a', admin).stdout)['counters']
     assert counters['hint_stream_from_wsgi_total'] == 1, 'still counted'
     assert site.stop() == 0
     assert hints(site) == []

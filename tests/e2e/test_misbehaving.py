@@ -125,9 +125,9 @@ def test_a_drain_under_load_costs_no_request(operated, uvicorn):
         goes.stop()
         time.sleep(0.3)
         goes.start()
-        before = site.servers()[goes.address]['requests']
+        before = site.servers()[goes.address]['requests_total']
         site.run('undrain', goes.address)
-        wait_until(lambda: site.servers()[goes.address]['requests'] > before + 5, what='requests after its return')
+        wait_until(lambda: site.servers()[goes.address]['requests_total'] > before + 5, what='requests after its return')
     assert set(visitors.statuses) == {200} and len(visitors.statuses) > 40
 
 

@@ -74,7 +74,7 @@ def test_every_address_of_both_families_is_a_server(net, server, site):
     with Load(edge, '/api/hello/') as load:
         load.wait_for(3, began)
     assert not load.failures()
-    assert all(one['requests'] for one in edge.servers().values())
+    assert all(one['requests_total'] for one in edge.servers().values())
 
 
 def test_scaled_up_and_down_under_load(net, server, site):

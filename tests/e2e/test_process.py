@@ -82,7 +82,7 @@ def test_a_stop_lets_views_end(diplex, gunicorn, uvicorn, directory):
     running = [
         in_background(lambda path=path: site.get(path).status) for path in ('/api/slow/2500/', '/async/slow/2500/')
     ]
-    counters = lambda: json.loads(run_diplex('status', '-a', admin).stdout)['counters']  # noqa: E731
+    counters = lambda: json.loads(run_diplex('status', '--json', '-a', admin).stdout)['counters']  # noqa: E731
     wait_until(lambda: counters()['requests_running'] == 2, what='both to run')
     assert site.stop(20) == 0
     assert [wait() for wait in running] == [200, 200]

@@ -41,7 +41,7 @@ def has_filters(site) -> bool:
 
 
 def in_force(site) -> dict:
-    done = run_diplex('status', '-c', site.config_path)
+    done = run_diplex('status', '--json', '-c', site.config_path)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

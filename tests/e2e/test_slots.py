@@ -54,7 +54,7 @@ def line_up(pool, site, admin, targets):
 
 
 def waiting(admin):
-    status = json.loads(run_diplex('status', '-a', admin).stdout)
+    status = json.loads(run_diplex('status', '--json', '-a', admin).stdout)
     (app,) = status['pools']
     return min(status['counters']['requests_running'], 1), app['queued']
 

@@ -78,8 +78,9 @@ static void setup(void)
     ck_assert_int_eq(listen(fd, 8), 0);
     where.len = sizeof where.u;
     ck_assert_int_eq(getsockname(fd, &where.u.sa, &where.len), 0);
-    admin = dx_admin_new(loop, fd, &owner, &err);
-    ck_assert_msg(admin != NULL, "%s", err.text);
+    admin = dx_admin_new(loop, &owner);
+    ck_assert_ptr_nonnull(admin);
+    ck_assert_ptr_nonnull(dx_admin_open(admin, &(struct dx_admin_door_setup){.listener = fd}, &err));
     pool = (struct dx_pool_config){.name = "sync", .kind = DX_KIND_WSGI};
     config = (struct dx_config){.pools = &pool, .pools_n = 1};
     ready = true;
@@ -249,7 +250,7 @@ START_TEST(status_shows_servers_and_counters)
         "\"listen\":[\"127.0.0.1:8080\"]",
         "{\"name\":\"web:8000\",\"address\":\"192.0.2.7:8000\",",
         "\"state\":\"down\",\"why\":\"probe\",\"weight\":5",
-        "\"requests\":10,",
+        "\"requests_total\":10,",
         "\"probe\":null",
         "\"retries_total\":9",
     };
