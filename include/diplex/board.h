@@ -79,7 +79,8 @@ void dx_board_server_set(struct dx_board *b, uint32_t id, enum dx_server_state s
                          enum dx_down_reason why);                                 /* control */
 enum dx_server_state dx_board_server_state(const struct dx_board *b, uint32_t id); /* one load */
 enum dx_down_reason dx_board_server_why(const struct dx_board *b, uint32_t id);
-/* When it came up among others that were working (monotonic), for slow start; 0: it began together with them. */
+/* When it came up among others that were working (monotonic), for slow start; 0: it began together with them.
+ */
 void dx_board_server_set_risen(struct dx_board *b, uint32_t id, uint64_t at_ms); /* control */
 uint64_t dx_board_server_risen_ms(const struct dx_board *b, uint32_t id);
 
@@ -115,6 +116,11 @@ struct dx_board_cell *dx_board_cell(struct dx_board *b, unsigned worker, uint32_
 struct dx_board_cell dx_board_cell_sum(const struct dx_board *b,
                                        uint32_t server); /* over all workers; last_* are the newest */
 uint32_t dx_board_server_active(const struct dx_board *b, uint32_t server);
+
+/* --- signs of life: the newest PING of control's that a worker has seen --- */
+
+void dx_board_beat(struct dx_board *b, unsigned worker, uint64_t ping); /* worker */
+uint64_t dx_board_beat_least(const struct dx_board *b, unsigned *of); /* control; *of: the worker it is of */
 
 /* --- counters of a worker --- */
 

@@ -18,18 +18,21 @@ enum dx_letter_type {
     DX_LETTER_NEWS, /* fd: an eventfd. Workers add 1 to it when a server failed, so that control looks at the
                        cells */
     DX_LETTER_LISTEN, /* fd: a listening socket for `worker` (ANY: shared by all); text: its address as
-                         configured. Before the CONFIG that names it */
+                         configured; number: 1 when others hold it too, who will listen on it when we are
+                         gone, so that it is never shut down. Before the CONFIG that names it */
     DX_LETTER_CONFIG, /* fd: memory file with the YAML text; number: its generation; text: its file name.
                          Answered by READY or REFUSED */
-    DX_LETTER_DRAINS, /* servers have been drained, or are not any more: idle connections to those that are go */
+    DX_LETTER_DRAINS, /* servers have been drained, or are not any more: idle connections to those that are go
+                       */
+    DX_LETTER_PING,   /* number: workers that still turn write it on the board (dx_board_beat) */
     DX_LETTER_STOP,   /* number: milliseconds to finish running requests in */
     /* data -> control */
     DX_LETTER_SANDBOX,   /* text: what data has given up, for people. Once, before the first READY */
     DX_LETTER_FORBIDDEN, /* number: the system call that its filter ends it for. Its last words */
-    DX_LETTER_READY,   /* number: the generation now in force in every worker; text: the settings of it that need a new
-                          start of data, if any */
-    DX_LETTER_REFUSED, /* number: generation; text: why */
-    DX_LETTER_STOPPED, /* number: requests cut off at the time limit. Data exits after it */
+    DX_LETTER_READY,     /* number: the generation now in force in every worker; text: the settings of it that
+                            need a new     start of data, if any */
+    DX_LETTER_REFUSED,   /* number: generation; text: why */
+    DX_LETTER_STOPPED,   /* number: requests cut off at the time limit. Data exits after it */
 };
 
 #define DX_LETTER_TEXT 512

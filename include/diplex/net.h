@@ -19,6 +19,10 @@
 bool dx_listen_open(const struct dx_address *a, bool reuse_port, unsigned mode, int *fd,
                     struct dx_err *err) DX_CHECKED;
 
+/* Takes a listening socket over that somebody else opened: non-blocking, close-on-exec, with the options of
+ * our own. False, and nothing was changed: it is no listening stream socket of TCP or Unix. */
+bool dx_listen_adopt(int fd, struct dx_address *a, struct dx_err *err) DX_CHECKED;
+
 /* Accepts one connection, non-blocking, TCP_NODELAY inherited: the descriptor, or -1 with errno (EAGAIN: none
  * waits). A Unix peer has no name: its address is of family AF_UNIX and its text "unix". */
 int dx_listen_accept(int listener, struct dx_address *peer);
@@ -51,9 +55,9 @@ static inline void dx_transport_ready(struct dx_transport *t, unsigned what)
     t->writable |= (what & DX_WRITE) != 0;
     t->hung_up |= (what & DX_HUNG_UP) != 0;
 }
-/* Whether to try to read. After a short read it says yes once more: where bytes and a reset came together, one
- * edge told of both, and it looked like bytes alone (libevent makes readiness of EPOLLERR). Asked only where
- * more is really wanted, since the try is a system call. */
+/* Whether to try to read. After a short read it says yes once more: where bytes and a reset came together,
+ * one edge told of both, and it looked like bytes alone (libevent makes readiness of EPOLLERR). Asked only
+ * where more is really wanted, since the try is a system call. */
 static inline bool dx_transport_may_read(struct dx_transport *t)
 {
     bool may = t->readable || t->unsure;

@@ -139,6 +139,29 @@ uint32_t dx_board_server_active(const struct dx_board *b, uint32_t server)
     return active;
 }
 
+/* --- signs of life --- */
+
+void dx_board_beat(struct dx_board *b, unsigned worker, uint64_t ping)
+{
+    DX_MAGIC_OK(b, BOARD_MAGIC);
+    DX_ASSERT(worker < b->workers);
+    atomic_store_explicit(&b->shared->beats[worker], ping, memory_order_relaxed);
+}
+
+uint64_t dx_board_beat_least(const struct dx_board *b, unsigned *of)
+{
+    DX_MAGIC_OK(b, BOARD_MAGIC);
+    uint64_t least = UINT64_MAX;
+    for (unsigned w = 0; w < b->workers; w++) {
+        uint64_t beat = load64(&b->shared->beats[w]);
+        if (beat >= least)
+            continue;
+        least = beat;
+        *of = w;
+    }
+    return least;
+}
+
 /* --- counters --- */
 
 static const struct {

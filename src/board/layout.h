@@ -43,6 +43,7 @@ struct shared {
     _Alignas(64) struct pool pools[DX_BOARD_POOLS];
     _Alignas(64) _Atomic uint32_t server_words[DX_BOARD_SERVERS]; /* state, and why shifted by WHY_SHIFT */
     _Atomic uint64_t risen_ms[DX_BOARD_SERVERS];
+    _Atomic uint64_t beats[DX_BOARD_WORKERS];
 };
 
 #define WHY_SHIFT 8

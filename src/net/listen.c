@@ -98,6 +98,28 @@ failed:
     return false;
 }
 
+bool dx_listen_adopt(int fd, struct dx_address *out, struct dx_err *err)
+{
+    struct dx_address a = {.len = sizeof a.u};
+    int type = 0, listens = 0;
+    socklen_t n = sizeof(int);
+    if (getsockname(fd, &a.u.sa, &a.len) != 0)
+        return dx_err_sys(err, "descriptor %d is no socket", fd);
+    bool known = a.u.sa.sa_family == AF_INET || a.u.sa.sa_family == AF_INET6 || dx_address_is_unix(&a);
+    if (!known || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) != 0 || type != SOCK_STREAM ||
+        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &n) != 0 || !listens)
+        return dx_err_set(err, "descriptor %d is no listening stream socket (ListenStream= and Accept=no)",
+                          fd);
+    if (!dx_fd_set_nonblocking(fd) || !dx_fd_set_cloexec(fd, true))
+        return dx_err_sys(err, "descriptor %d cannot be used", fd);
+    if (!dx_address_is_unix(&a)) {
+        (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY);
+        net_watch_over(fd);
+    }
+    *out = a;
+    return true;
+}
+
 int dx_listen_accept(int listener, struct dx_address *peer)
 {
     peer->len = sizeof(peer->u);

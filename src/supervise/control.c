@@ -64,6 +64,7 @@ void control_on_ready(struct control *c, uint64_t generation, const char *unappl
         dx_memory_settle();
         log_ready(c);
         notify_state("READY=1");
+        activation_tell(&c->given, c->now);
     } else {
         dx_log(DX_LOG_INFO, "data_ready", DX_KI("pid", c->data), DX_KI("generation", generation),
                DX_KI("after_ms", (dx_clock_us() - c->data_started_us) / 1000));
@@ -229,14 +230,19 @@ static bool guard(const struct control *c, struct dx_err *err)
     return dx_sandbox_guard(&wish, err);
 }
 
+static bool open_listeners(struct control *c, struct dx_err *err)
+{
+    const struct listeners_from from = {.now = NULL, .given = &c->given, .workers = c->workers};
+    return activation_take(&c->given, err) && listeners_open(c->now, &from, err);
+}
+
 static bool start(struct control *c, struct dx_err *err)
 {
     dx_log_set_level(c->now->config->log_level);
     uint64_t descriptors = dx_fd_raise_limit();
     dx_log(DX_LOG_DEBUG, "starting", DX_KI("descriptors", descriptors));
     return settle(c, err) && guard(c, err) && start_machines(c, err) && door_open(c, err) &&
-           history_start(c, err) && listeners_open(c->now, NULL, c->workers, err) &&
-           pools_watch(c, c->now, err);
+           history_start(c, err) && open_listeners(c, err) && pools_watch(c, c->now, err);
 }
 
 /* Its end is waited for, so that nobody finds the port taken after we are gone. */
@@ -255,6 +261,7 @@ static void control_free(struct control *c)
         letters_close(c);
         dx_timer_clear(&c->respawn);
         dx_timer_clear(&c->grace);
+        watchdog_stop(c);
         dx_watch_stop(&c->news_watch);
         dx_signal_stop(&c->on_term);
         dx_signal_stop(&c->on_int);
@@ -269,6 +276,7 @@ static void control_free(struct control *c)
     dx_fetcher_free(&c->fetcher);
     plan_free(&c->next);
     plan_free(&c->now);
+    activation_release(&c->given);
     dx_board_free(&c->board);
     dx_loop_free(&c->loop);
     dx_fd_close(&c->news);
@@ -327,6 +335,7 @@ int dx_control_run(const char *file)
         c->exit_code = 1;
         if (start(c, &err) && start_log(&err)) {
             child_start(c);
+            watchdog_start(c);
             dx_loop_run(c->loop);
             dx_log(DX_LOG_INFO, "stopped", DX_KI("code", c->exit_code));
         } else {

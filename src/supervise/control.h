@@ -32,7 +32,8 @@ struct listener {
     char shown[DX_ADDRESS_TEXT]; /* with the port that the kernel chose, if it was to choose */
     struct dx_address address;
     bool owns_file;
-    int *fds; /* one for each worker, or one for all */
+    bool given; /* the service manager's: neither closed nor removed, one for all workers */
+    int *fds;   /* one for each worker, or one for all */
     unsigned fds_n;
 };
 
@@ -49,10 +50,35 @@ struct plan {
     } * pools;                      /* as many as config->pools_n */
 };
 
-/* Opens what `now` (may be NULL) does not have already. All or nothing. */
-bool listeners_open(struct plan *p, const struct plan *now, unsigned workers, struct dx_err *err) DX_CHECKED;
+struct listeners_from {
+    const struct plan *now;         /* whose sockets are shared; may be NULL */
+    const struct activation *given; /* the service manager's; may be NULL */
+    unsigned workers;
+};
+/* Opens what neither `now` has already nor the service manager gave. All or nothing. */
+bool listeners_open(struct plan *p, const struct listeners_from *from, struct dx_err *err) DX_CHECKED;
 void listeners_close(struct plan *p);
 void listeners_set_modes(const struct plan *p);
+
+/* ---- activation.c: sockets that a service manager opened ---- */
+
+#define ACTIVATION_MAX 64u
+
+struct activation {
+    struct given {
+        int fd;
+        struct dx_address address;
+        char name[64], shown[DX_ADDRESS_TEXT];
+    } at[ACTIVATION_MAX];
+    size_t n;
+};
+
+/* Takes them out of the environment too. False: what was given is none that we can listen on. */
+bool activation_take(struct activation *a, struct dx_err *err) DX_CHECKED;
+void activation_release(struct activation *a);
+/* The one for an address, borrowed; -1: none was given. `a` may be NULL. */
+int activation_find(const struct activation *a, const struct dx_address *wanted);
+void activation_tell(const struct activation *a, const struct plan *p); /* which of them nobody uses */
 
 /* ---- plan.c ---- */
 
@@ -63,6 +89,7 @@ void plan_free(struct plan **p);
 
 /* ---- letters.c ---- */
 
+struct control;
 struct letters {
     int end; /* -1: no data process */
     struct dx_watch watch;
@@ -71,7 +98,6 @@ struct letters {
     size_t queue_n, queue_cap;
 };
 
-struct control;
 void letters_open(struct control *c, int end);
 void letters_close(struct control *c);
 void letters_receive(struct control *c); /* all that wait */
@@ -87,6 +113,20 @@ struct replies {
     struct dx_admin_reply *at[REPLIES];
     size_t n;
 };
+
+/* ---- watchdog.c: shows the service manager that control turns, and sees to it that data does ---- */
+
+struct watchdog {
+    uint64_t period_ms; /* 0: nobody asked */
+    struct dx_timer tick;
+    uint64_t ticked_ms;
+    uint64_t asked, asked_ms; /* the newest PING */
+    bool waiting;             /* for the last worker to answer it */
+    pid_t killed;             /* a stuck data process that has not ended yet; -1: none */
+    uint64_t killed_ms;
+};
+void watchdog_start(struct control *c); /* does nothing when nobody asked */
+void watchdog_stop(struct control *c);
 
 struct control {
     uint32_t magic;
@@ -116,6 +156,8 @@ struct control {
     bool reload_queued;
     const char **listen_shown; /* for the facts */
 
+    struct activation given;
+    struct watchdog watchdog;
     struct letters letters;
     pid_t data;      /* -1: none runs */
     bool data_ready; /* it serves the plan in force */

@@ -102,6 +102,7 @@ void letters_receive(struct control *c)
         case DX_LETTER_LISTEN:
         case DX_LETTER_CONFIG:
         case DX_LETTER_DRAINS:
+        case DX_LETTER_PING:
         case DX_LETTER_STOP:
             dx_log(DX_LOG_ERROR, "letter_unexpected", DX_KI("type", letter.type));
             break;
@@ -152,8 +153,8 @@ bool letters_send_plan(struct control *c, const struct plan *p, bool with_shared
     for (size_t i = 0; i < p->listeners_n; i++) {
         const struct listener *l = p->listeners[i];
         for (unsigned k = 0; k < l->fds_n && (with_shared || l->refs == 1); k++) {
-            letter = (struct dx_letter){.type = DX_LETTER_LISTEN, .fd = l->fds[k]};
-            letter.worker = dx_address_is_unix(&l->address) ? DX_LETTER_ANY : k;
+            letter = (struct dx_letter){.type = DX_LETTER_LISTEN, .number = l->given, .fd = l->fds[k]};
+            letter.worker = dx_address_is_unix(&l->address) || l->given ? DX_LETTER_ANY : k;
             snprintf(letter.text, sizeof letter.text, "%s", l->text);
             letters_send(c, &letter);
         }

@@ -2,7 +2,9 @@
 /*
  * The listening sockets, opened here once and kept, whatever becomes of the data process. TCP: one socket for
  * each worker in one SO_REUSEPORT group, so that the kernel spreads connections; Unix: one for all. Two plans
- * that name the same address share it, so a reload touches only what it changes.
+ * that name the same address share it, so a reload touches only what it changes. A socket that a service
+ * manager gave us (activation.c) is used in place of our own, shared by all workers: a group cannot be made
+ * of it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,7 +20,7 @@ static void listener_put(struct listener *l)
 {
     if (!l || --l->refs)
         return;
-    for (unsigned i = 0; i < l->fds_n; i++)
+    for (unsigned i = 0; i < l->fds_n && !l->given; i++)
         dx_fd_close(&l->fds[i]);
     if (l->owns_file)
         unlink(l->address.u.un.sun_path);
@@ -100,8 +102,29 @@ static bool open_sockets(struct listener *l, const struct dx_listen_config *conf
     return true;
 }
 
+static bool borrow(struct listener *l, int fd, struct dx_err *err)
+{
+    l->fds = malloc(sizeof *l->fds);
+    if (!l->fds)
+        return dx_err_set(err, "out of memory");
+    l->fds[0] = fd;
+    l->fds_n = 1;
+    l->given = true;
+    return true;
+}
+
+static bool open_or_borrow(struct listener *l, const struct dx_listen_config *config, bool shared_port,
+                           const struct listeners_from *from, struct dx_err *err)
+{
+    int given = activation_find(from->given, &l->address);
+    if (given >= 0)
+        return borrow(l, given, err);
+    return (dx_address_is_unix(&l->address) || settle_tcp(l, shared_port, err)) &&
+           open_sockets(l, config, from->workers, err);
+}
+
 static struct listener *listener_open(const struct dx_listen_config *config, const struct plan *mine,
-                                      const struct plan *now, unsigned workers, struct dx_err *err)
+                                      const struct listeners_from *from, struct dx_err *err)
 {
     struct listener *l = calloc(1, sizeof *l);
     if (!l || !(l->text = dx_slice_dup(dx_slice_str(config->text)))) {
@@ -112,9 +135,8 @@ static struct listener *listener_open(const struct dx_listen_config *config, con
     l->refs = 1;
     l->address = config->address;
     uint16_t port = dx_address_port(&l->address);
-    bool shared = port != 0 && (port_is_ours(now, port) || port_is_ours(mine, port));
-    if ((!dx_address_is_unix(&l->address) && !settle_tcp(l, shared, err)) ||
-        !open_sockets(l, config, workers, err)) {
+    bool shared = port != 0 && (port_is_ours(from->now, port) || port_is_ours(mine, port));
+    if (!open_or_borrow(l, config, shared, from, err)) {
         listener_put(l);
         return NULL;
     }
@@ -133,18 +155,18 @@ static struct listener *find(const struct plan *p, const char *text)
     return NULL;
 }
 
-bool listeners_open(struct plan *p, const struct plan *now, unsigned workers, struct dx_err *err)
+bool listeners_open(struct plan *p, const struct listeners_from *from, struct dx_err *err)
 {
     p->listeners = calloc(p->config->listen_n ? p->config->listen_n : 1, sizeof *p->listeners);
     if (!p->listeners)
         return dx_err_set(err, "out of memory");
     for (unsigned i = 0; i < p->config->listen_n; i++) {
         const struct dx_listen_config *config = &p->config->listen[i];
-        struct listener *l = find(now, config->text);
+        struct listener *l = find(from->now, config->text);
         if (l)
             l->refs++;
         else
-            l = listener_open(config, p, now, workers, err);
+            l = listener_open(config, p, from, err);
         if (!l) {
             listeners_close(p);
             return false;

@@ -74,6 +74,7 @@ static void commit(struct control *c)
     c->reloads++;
     dx_log_set_level(c->now->config->log_level);
     listeners_set_modes(c->now);
+    activation_tell(&c->given, c->now);
     pools_forget(c, old, c->now);
     pools_settle(c);
     plan_free(&old);
@@ -98,7 +99,8 @@ static struct plan *prepare(struct control *c, struct dx_text *report, struct dx
     if (!next)
         return NULL;
     next->generation = ++c->generations;
-    if (listeners_open(next, c->now, c->workers, err)) {
+    const struct listeners_from from = {.now = c->now, .given = &c->given, .workers = c->workers};
+    if (listeners_open(next, &from, err)) {
         if (pools_watch(c, next, err))
             return next;
         undo(c, next);

@@ -25,6 +25,7 @@
 
 struct sockets { /* of one address: one for each worker, or one for all */
     char text[DX_LETTER_TEXT];
+    bool lent; /* others hold them too */
     int fd[DX_BOARD_WORKERS];
 };
 
@@ -100,6 +101,7 @@ static void on_listen(struct data *d, struct dx_letter *l)
         return;
     }
     memcpy(s->text, l->text, sizeof(s->text));
+    s->lent = l->number != 0;
     if (l->worker != DX_LETTER_ANY)
         s->fd[l->worker] = l->fd;
     for (unsigned i = 0; l->worker == DX_LETTER_ANY && i < DX_BOARD_WORKERS; i++)
@@ -170,6 +172,7 @@ static bool fill_orders(struct data *d, unsigned worker, const struct dx_config 
         o->listen[i].text = c->listen[i].text;
         o->listen[i].fd = s->fd[worker];
         o->listen[i].preamble = c->listen[i].proxy_protocol;
+        o->listen[i].lent = s->lent;
     }
     o->listen_n = c->listen_n;
     return true;
@@ -371,6 +374,10 @@ static void on_letter(struct data *d, struct dx_letter *l)
     case DX_LETTER_DRAINS:
         for (unsigned i = 0; i < d->workers_n; i++)
             worker_look_at_drains(d->workers[i]);
+        break;
+    case DX_LETTER_PING:
+        for (unsigned i = 0; i < d->workers_n; i++)
+            worker_ping(d->workers[i], l->number);
         break;
     case DX_LETTER_STOP:
         on_stop(d, l->number);

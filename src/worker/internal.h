@@ -18,6 +18,7 @@ struct listener {
     struct worker *worker;
     char text[512]; /* the address as configured; empty: this place is free */
     bool preamble;  /* connections begin with a header of the PROXY protocol */
+    bool lent;      /* others hold the socket too: never shut it down */
     int fd;         /* borrowed from the main thread */
     struct dx_watch watch;
     struct dx_timer pause; /* out of descriptors: not listening for a moment */
@@ -30,7 +31,7 @@ struct orders {
     struct {
         const char *text; /* lives as long as the snapshot */
         int fd;
-        bool preamble;
+        bool preamble, lent;
     } listen[LISTENERS_MAX];
     unsigned listen_n;
     uint64_t number; /* of these orders: what the worker reports when they are carried out */
@@ -54,8 +55,10 @@ struct worker {
     bool fresh; /* orders not taken yet */
     int bell;   /* eventfd: there are orders, or one of the flags below is set */
     struct dx_watch bell_watch;
+    struct dx_board *board;     /* borrowed */
     _Atomic uint64_t *counters; /* on the board */
     _Atomic bool time_anew, drains;
+    _Atomic uint64_t ping; /* asked of it last */
 
     int report;            /* borrowed: the main thread's eventfd */
     _Atomic uint64_t done; /* the orders carried out last */
@@ -80,6 +83,7 @@ struct worker *worker_new(const struct worker_setup *s) DX_CHECKED;
 bool worker_start(struct worker *w) DX_CHECKED;
 void worker_order(struct worker *w, const struct orders *o); /* takes the reference in o->snapshot over */
 void worker_look_at_drains(struct worker *w);
+void worker_ping(struct worker *w, uint64_t number); /* it writes the number on the board when it turns */
 void worker_time_anew(struct worker *w); /* the longest turn on the board is to be the longest from now on */
 void worker_free(struct worker **w);     /* joins */
 

@@ -105,8 +105,9 @@ static void on_pause_end(struct dx_timer *t)
  * the kernel is told at once to refuse who comes now. */
 static void stop_listening(struct listener *l, bool for_good)
 {
-    accept_some(l, ACCEPTS_LAST);
-    if (for_good)
+    if (!for_good || !l->lent) /* who waits in a socket that others hold is served by them */
+        accept_some(l, ACCEPTS_LAST);
+    if (for_good && !l->lent)
         (void)shutdown(l->fd, SHUT_RDWR);
     dx_watch_stop(&l->watch);
     dx_timer_clear(&l->pause);
@@ -132,6 +133,7 @@ static bool follow_listeners(struct worker *w, const struct orders *o)
             DX_ASSERT(l != NULL);
             l->worker = w;
             l->fd = o->listen[i].fd;
+            l->lent = o->listen[i].lent;
             l->watch.on_event = on_connection;
             l->pause.on_due = on_pause_end;
             if (!dx_watch_start_level(w->loop, &l->watch, l->fd))
@@ -217,6 +219,7 @@ static void on_bell(struct dx_watch *watch, unsigned what)
     DX_MAGIC_OK(w, WORKER_MAGIC);
     if (read(w->bell, &rings, sizeof(rings)) < 0)
         return;
+    dx_board_beat(w->board, w->index, w->ping);
     if (atomic_exchange(&w->time_anew, false))
         atomic_store_explicit(&w->counters[DX_COUNTER_TURN_LONGEST], 0, memory_order_relaxed);
     if (atomic_exchange(&w->drains, false))
@@ -254,6 +257,12 @@ void worker_look_at_drains(struct worker *w)
     ring(w);
 }
 
+void worker_ping(struct worker *w, uint64_t number)
+{
+    w->ping = number;
+    ring(w);
+}
+
 void worker_time_anew(struct worker *w)
 {
     w->time_anew = true;
@@ -282,6 +291,7 @@ struct worker *worker_new(const struct worker_setup *s)
     DX_MAGIC_SET(w, WORKER_MAGIC);
     w->index = s->index;
     w->report = s->report_fd;
+    w->board = s->board;
     w->reserve = dx_net_reserve();
     pthread_mutex_init(&w->lock, NULL);
     w->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

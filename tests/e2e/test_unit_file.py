@@ -14,7 +14,8 @@ from harness import DIPLEX, ROOT, one_pool
 from test_process import connects, keep_answering
 from wire import wait_until
 
-UNIT = ROOT / 'config' / 'systemd' / 'diplex.service'
+SYSTEMD = ROOT / 'config' / 'systemd'
+UNIT = SYSTEMD / 'diplex.service'
 ALLOW, ANSWER_EPERM = 0x7FFF0000, 0x00050001
 EXPOSURE = 1.9  # of 10, as systemd 252 judges it
 
@@ -29,15 +30,32 @@ def analyze(*arguments) -> str:
 
 @pytest.fixture
 def unit(directory):
-    """The unit as it is installed, with the program under test in it."""
-    text = UNIT.read_text().replace('@CMAKE_INSTALL_FULL_BINDIR@', str(DIPLEX.parent))
-    path = directory / 'diplex.service'
-    path.write_text(text.replace('@CMAKE_INSTALL_FULL_DOCDIR@', '/usr/share/doc/diplex'))
-    return path
+    """The units as they are installed, with the program under test in them."""
+    for source in SYSTEMD.glob('diplex.s*'):
+        text = source.read_text().replace('@CMAKE_INSTALL_FULL_BINDIR@', str(DIPLEX.parent))
+        text = text.replace('@CMAKE_INSTALL_FULL_SYSCONFDIR@', '/etc')
+        (directory / source.name).write_text(text.replace('@CMAKE_INSTALL_FULL_DOCDIR@', '/usr/share/doc/diplex'))
+    assert '@' not in (directory / UNIT.name).read_text().replace('@system-service', '').replace('@privileged @resources', '')
+    return directory / UNIT.name
 
 
-def test_systemd_understands_it(unit):
-    assert analyze('verify', unit) == ''
+def test_systemd_understands_them(unit):
+    assert analyze('verify', '--man=no', unit, unit.with_suffix('.socket')) == ''
+
+
+def test_its_user_can_be_made(unit, directory):
+    if not shutil.which('systemd-sysusers') or os.getuid() != 0:
+        pytest.skip('needs systemd-sysusers, and root')
+    root = directory / 'root'
+    for folder in ('etc', 'usr/lib/sysusers.d'):
+        (root / folder).mkdir(parents=True)
+    shutil.copy(unit.with_suffix('.sysusers'), root / 'usr/lib/sysusers.d/diplex.conf')
+    subprocess.run(['systemd-sysusers', f'--root={root}'], check=True, capture_output=True, timeout=60)
+    (line,) = [line for line in (root / 'etc/passwd').read_text().splitlines() if line.startswith('diplex:')]
+    name, _, uid, gid, _, home, shell = line.split(':')
+    assert int(uid) < 1000 and (home, shell) == ('/nonexistent', '/usr/sbin/nologin')
+    settings = dict(re.findall(r'^(User|Group)=(.*)$', UNIT.read_text(), re.M))
+    assert settings == {'User': name, 'Group': name}
 
 
 def test_little_is_exposed(unit):

@@ -295,6 +295,19 @@ START_TEST(strange_memory_is_no_board)
 END_TEST
 
 /* A data process gone mad writes all over the memory: control goes on with what it knows. */
+START_TEST(the_last_to_give_a_sign_of_life_is_named)
+{
+    unsigned last = 7;
+    ck_assert_uint_eq(dx_board_beat_least(control, &last), 0);
+    dx_board_beat(data, 0, 3);
+    ck_assert_uint_eq(dx_board_beat_least(control, &last), 0);
+    ck_assert_uint_eq(last, 1);
+    dx_board_beat(data, 1, 4);
+    ck_assert_uint_eq(dx_board_beat_least(control, &last), 3);
+    ck_assert_uint_eq(last, 0);
+}
+END_TEST
+
 START_TEST(control_survives_a_hostile_data_process)
 {
     struct dx_board_server list[2] = {server("a", 1), server("b", 2)}, got[DX_BOARD_POOL_SERVERS];
@@ -403,6 +416,7 @@ int main(void)
     tcase_add_test(c, counters_go_on_when_data_starts_again);
     tcase_add_test(c, of_times_the_longest_is_told);
     tcase_add_test(c, every_counter_and_reason_has_words);
+    tcase_add_test(c, the_last_to_give_a_sign_of_life_is_named);
     tcase_add_test(c, strange_memory_is_no_board);
     tcase_add_test(c, control_survives_a_hostile_data_process);
     tcase_add_test(c, a_reader_never_sees_half_a_list);

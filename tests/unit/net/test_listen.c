@@ -44,6 +44,39 @@ static bool has_ipv6(void)
     return ok;
 }
 
+START_TEST(who_opened_it_does_not_matter)
+{
+    struct dx_address a = address_of("127.0.0.1:0"), got;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert_int_eq(bind(fd, &a.u.sa, a.len), 0);
+    ck_assert_int_eq(listen(fd, 1), 0);
+    ck_assert(dx_listen_adopt(fd, &got, &err));
+    struct dx_address where = bound_to(fd);
+    ck_assert(dx_address_eq(&got, &where));
+    ck_assert(fcntl(fd, F_GETFL) & O_NONBLOCK);
+    ck_assert(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    ck_assert_int_ne(option(fd, IPPROTO_TCP, TCP_NODELAY), 0);
+    ck_assert_int_ne(option(fd, SOL_SOCKET, SO_KEEPALIVE), 0);
+    dx_fd_close(&fd);
+}
+END_TEST
+
+START_TEST(only_listening_streams_are_adopted)
+{
+    struct dx_address got = {.len = 77};
+    int fds[] = {socket(AF_INET, SOCK_STREAM, 0), socket(AF_INET, SOCK_DGRAM, 0),
+                 socket(AF_UNIX, SOCK_STREAM, 0), open("/dev/null", O_RDWR), -1};
+    for (size_t i = 0; i < DX_COUNT(fds); i++) {
+        err.text[0] = '\0';
+        ck_assert(!dx_listen_adopt(fds[i], &got, &err));
+        ck_assert_msg(strstr(err.text, "descriptor ") != NULL, "%s", err.text);
+        ck_assert_uint_eq(got.len, 77);
+        ck_assert(fds[i] < 0 || !(fcntl(fds[i], F_GETFL) & O_NONBLOCK));
+        dx_fd_close(&fds[i]);
+    }
+}
+END_TEST
+
 static void accepts_and_names(const char *text, const char *host)
 {
     struct dx_address a = address_of(text), peer;
@@ -230,6 +263,8 @@ int main(void)
     tcase_set_timeout(c, 10);
     tcase_add_test(c, ipv4);
     tcase_add_test(c, ipv6);
+    tcase_add_test(c, who_opened_it_does_not_matter);
+    tcase_add_test(c, only_listening_streams_are_adopted);
     tcase_add_test(c, who_is_accepted_is_watched_over);
     tcase_add_test(c, the_wildcard_takes_both_families);
     tcase_add_test(c, a_port_in_use_is_refused);

@@ -56,7 +56,8 @@ static void end(struct plan *p)
 static void open_plan(struct plan *p, const struct plan *now)
 {
     struct dx_err err = {{0}};
-    ck_assert_msg(listeners_open(p, now, WORKERS, &err), "%s", err.text);
+    ck_assert_msg(listeners_open(p, &(struct listeners_from){.now = now, .workers = WORKERS}, &err), "%s",
+                  err.text);
 }
 
 static bool answers(const struct dx_address *a)
@@ -98,7 +99,7 @@ START_TEST(two_programs_do_not_share_a_port)
     const char *const taken[] = {taken_text};
     struct plan *second = plan_of(taken, 1);
     struct dx_err err = {{0}};
-    ck_assert(!listeners_open(second, NULL, WORKERS, &err));
+    ck_assert(!listeners_open(second, &(struct listeners_from){.workers = WORKERS}, &err));
     ck_assert_ptr_nonnull(strstr(err.text, taken_text));
     ck_assert_ptr_nonnull(strstr(err.text, "in use"));
     ck_assert_ptr_nonnull(strstr(err.text, "set \"listen\""));
@@ -137,7 +138,7 @@ START_TEST(one_that_fails_undoes_the_others)
     const char *const texts[] = {unix_text, "192.0.2.1:9"}; /* RFC 5737: nobody's */
     struct plan *p = plan_of(texts, 2);
     struct dx_err err = {{0}};
-    ck_assert(!listeners_open(p, NULL, WORKERS, &err));
+    ck_assert(!listeners_open(p, &(struct listeners_from){.workers = WORKERS}, &err));
     ck_assert_ptr_nonnull(strstr(err.text, "192.0.2.1:9"));
     ck_assert_uint_eq(p->listeners_n, 0);
     ck_assert_int_ne(access(socket_file, F_OK), 0);
