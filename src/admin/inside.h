@@ -12,6 +12,7 @@
 /* What was asked. Borrowed until it is answered. */
 struct ask {
     struct dx_slice path, query; /* query without its '?' */
+    struct dx_slice known;       /* If-None-Match: what the asker has already */
     bool post;                   /* else GET or HEAD */
 };
 const struct ask *reply_ask(const struct dx_admin_reply *r);

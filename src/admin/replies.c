@@ -56,25 +56,31 @@ static bool read_params(struct dx_admin_reply *r, char *query)
     return true;
 }
 
+static char *put(struct dx_out *out, struct dx_slice s)
+{
+    char *at = out->p;
+    dx_out_add(out, s);
+    dx_out_byte(out, '\0');
+    return at;
+}
+
 /* The path, the query as it came, and the query to be taken apart. */
 static bool copy_ask(struct dx_admin_reply *r, const struct dx_request *request)
 {
     struct dx_slice query = request->query;
     if (query.n) /* without its '?' */
         query = dx_slice_of(query.p + 1, query.n - 1);
-    r->bytes = malloc(request->path.n + 2 * query.n + 3);
+    const struct dx_field *known = dx_http_find(&request->fields, DX_FIELD_IF_NONE_MATCH);
+    struct dx_slice tags = known ? known->value : dx_slice_of(NULL, 0);
+    size_t bytes = request->path.n + 2 * query.n + tags.n + 4;
+    r->bytes = malloc(bytes);
     if (!r->bytes)
         return false;
-    struct dx_out out = dx_out_of(r->bytes, request->path.n + 2 * query.n + 3);
-    dx_out_add(&out, request->path);
-    dx_out_byte(&out, '\0');
-    dx_out_add(&out, query);
-    dx_out_byte(&out, '\0');
-    char *params = out.p;
-    dx_out_add(&out, query);
-    dx_out_byte(&out, '\0');
-    r->ask.path = dx_slice_of(r->bytes, request->path.n);
-    r->ask.query = dx_slice_of(r->bytes + request->path.n + 1, query.n);
+    struct dx_out out = dx_out_of(r->bytes, bytes);
+    r->ask.path = dx_slice_of(put(&out, request->path), request->path.n);
+    r->ask.query = dx_slice_of(put(&out, query), query.n);
+    r->ask.known = dx_slice_of(put(&out, tags), tags.n);
+    char *params = put(&out, query);
     if (!read_params(r, params))
         reply_refuse(r, 400, "the query cannot be read");
     return true;
@@ -161,8 +167,9 @@ static void write_head(struct dx_admin_reply *r, unsigned status, const char *ty
 {
     char date[DX_CLOCK_RFC3339];
     size_t date_n = dx_clock_http_date(dx_clock_wall_us(), date, sizeof date);
-    dx_text_addf(t, "HTTP/1.1 %u %s\r\nDate: %.*s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n", status,
-                 dx_http_reason(status), (int)date_n, date, type, n);
+    dx_text_addf(t, "HTTP/1.1 %u %s\r\nDate: %.*s\r\n", status, dx_http_reason(status), (int)date_n, date);
+    if (status != 304) /* RFC 9110 15.4.5: they would be those of a 200 */
+        dx_text_addf(t, "Content-Type: %s\r\nContent-Length: %zu\r\n", type, n);
     dx_text_adds(t, "X-Content-Type-Options: nosniff\r\n");
     if (!r->own_caching)
         dx_text_adds(t, "Cache-Control: no-store\r\n");

@@ -5,6 +5,9 @@
  * the door is open to readers. Then a browser may be made to read it for a page of somebody else, whose name
  * was made to lead here; so a request is answered only when its Host is no name that strangers could own. No
  * answer ever carries a field of CORS.
+ *
+ * The socket may be carried to a browser as well (ssh -L), which shows pages of strangers beside ours: there
+ * a name with a dot in it is no name of ours, and what a page of another origin sends is refused.
  */
 #include "admin/guests.h"
 #include "diplex/base/log.h"
@@ -74,11 +77,34 @@ static void tell(struct guest *g, const char *why)
     a->refused_untold = 0;
 }
 
+/* Browsers say with every POST which page it comes of; a page of ours has the Host at hand. */
+static bool is_own_origin(const struct dx_request *request)
+{
+    const struct dx_slice scheme = DX_SLICE("http://");
+    const struct dx_field *origin = dx_http_find(&request->fields, DX_FIELD_ORIGIN);
+    if (!origin)
+        return true;
+    struct dx_slice said = origin->value;
+    return dx_slice_starts(said, scheme) &&
+           dx_slice_eq_nocase(dx_slice_of(said.p + scheme.n, said.n - scheme.n), request->host);
+}
+
+static void look_at_browser(struct guest *g, const struct dx_request *request, struct dx_admin_reply *r)
+{
+    bool public_name = dx_slice_find(request->host_name, '.') < request->host_name.n;
+    if (public_name && !is_own_host(g->door, request->host_name))
+        reply_refuse(r, 403, "call it localhost, or by an address");
+    else if (!is_own_origin(request))
+        reply_refuse(r, 403, "a page of another origin may not ask this");
+}
+
 void trust_look(struct guest *g, const struct dx_request *request, struct dx_admin_reply *r)
 {
     const struct dx_admin_door *door = g->door;
-    if (!door->is_tcp)
+    if (!door->is_tcp) {
+        look_at_browser(g, request, r);
         return;
+    }
     if (door->only && (!r->row || strcmp(r->row->path, door->only) != 0)) {
         reply_refuse(r, 404, "there is nothing else here");
         return;
