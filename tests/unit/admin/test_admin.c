@@ -225,7 +225,7 @@ START_TEST(other_methods_and_paths)
 {
     ck_assert_ptr_nonnull(strstr(answer(ask("GET", "/reload")), " 405 "));
     ck_assert_ptr_nonnull(strstr(answer(ask("POST", "/status")), " 405 "));
-    ck_assert_ptr_nonnull(strstr(answer(ask("GET", "/")), " 404 "));
+    ck_assert_ptr_nonnull(strstr(answer(ask("GET", "/nothing")), " 404 "));
     ck_assert_ptr_null(asked);
 }
 END_TEST
