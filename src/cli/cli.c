@@ -32,15 +32,6 @@ static int help(const struct cli_options *o)
     return CLI_OK;
 }
 
-static int manual(const struct cli_options *o)
-{
-    struct dx_text text;
-    (void)o;
-    dx_text_init(&text);
-    dx_config_manual(&text);
-    return cli_print(&text);
-}
-
 static int schema(const struct cli_options *o)
 {
     struct dx_text text;
@@ -91,8 +82,14 @@ static const struct cli_command commands[] = {
      "let the requests go on that `diplex hold` keeps", "", CLI_POOLS},
     {"version", "", 0, 0, version, "", "print the version", "", CLI_NOTHING},
     {"help", "", 0, 1, help, "[COMMAND]", "print this, or the help of one command", "", CLI_COMMANDS},
-    {"manual", "", 0, 0, manual, "", NULL, "Prints docs/configuration.md.\n", CLI_NOTHING},
+    {"manual", "", 0, 1, cli_manual, "[PAGE]", NULL,
+     "Prints docs/configuration.md, or the manual page diplex.1 or diplex.yaml.5.\n", CLI_NOTHING},
     {"schema", "", 0, 0, schema, "", NULL, "Prints config/diplex.schema.json.\n", CLI_NOTHING},
+    {"completion", "", 1, 1, cli_completion, "SHELL", NULL,
+     "Prints the completion script for bash, zsh or fish: `source <(diplex completion bash)`.\n", CLI_SHELLS},
+    {"complete", "", 0, CLI_WORDS_MAX, cli_complete, "-- WORD...", NULL,
+     "Prints what the last of the words of a command line may become; asked by the shells' completion.\n",
+     CLI_NOTHING},
     {"data", "", 0, 0, data, "", NULL, "The data process; started by `diplex run` only.\n", CLI_NOTHING},
 };
 

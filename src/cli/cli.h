@@ -11,6 +11,7 @@
 enum { CLI_OK, CLI_FAILED, CLI_USAGE };
 
 #define CLI_FIELDS_MAX 64
+#define CLI_WORDS_MAX  4096 /* of a command line that is being completed */
 
 /* All options there are; a command takes those that its row names. */
 struct cli_options {
@@ -28,6 +29,7 @@ enum cli_words {
     CLI_FILES,
     CLI_COMMANDS,
     CLI_METHODS,
+    CLI_SHELLS,
     CLI_SERVERS, /* these two as the running diplex knows them */
     CLI_POOLS,
 };
@@ -79,12 +81,19 @@ bool cli_ask(const struct cli_options *o, const char *method, const char *path, 
 /* What a word of the command line is within a query: all but letters and digits escaped (RFC 3986 2.1). */
 void cli_add_escaped(struct dx_text *out, const char *s);
 
+/* Calls `found` for the name of each pool or server in the document of /status. */
+void cli_names(struct dx_slice json, enum cli_words what, void (*found)(struct dx_slice name, void *arg),
+               void *arg);
+
 int cli_check(const struct cli_options *o);
+int cli_complete(const struct cli_options *o);
+int cli_completion(const struct cli_options *o);
 int cli_drain(const struct cli_options *o);
 int cli_explain(const struct cli_options *o);
 int cli_healthcheck(const struct cli_options *o);
 int cli_hold(const struct cli_options *o);
 int cli_release(const struct cli_options *o);
+int cli_manual(const struct cli_options *o);
 int cli_reload(const struct cli_options *o);
 int cli_status(const struct cli_options *o);
 int cli_undrain(const struct cli_options *o);

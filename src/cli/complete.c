@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Completion: `diplex complete -- WORD...` is asked by a shell what the last of the words may become, and
+ * answers from the tables of commands and options, and for servers and pools from the diplex that runs. So
+ * the scripts for the shells, which `diplex completion` prints, know nothing themselves and never grow old.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/cli.h"
+
+#define ASK_TIMEOUT_MS 1000
+#define FILES_WANTED   ":files" /* the shell's own completion of file names */
+
+static const char bash[] = "# SPDX-License-Identifier: MIT\n"
+                           "# Completion of diplex for bash, printed by `diplex completion bash`.\n"
+                           "_diplex() {\n"
+                           "    local line=${COMP_LINE:0:COMP_POINT} words current answer stem\n"
+                           "    read -ra words <<<\"$line\"\n"
+                           "    [[ $line == *[[:space:]] ]] && words+=('')\n"
+                           "    current=${words[${#words[@]} - 1]}\n"
+                           "    COMPREPLY=()\n"
+                           "    while IFS=$'\\t' read -r answer _; do\n"
+                           "        if [[ $answer == " FILES_WANTED " ]]; then\n"
+                           "            compopt -o default 2>/dev/null\n"
+                           "            COMPREPLY=()\n"
+                           "            return\n"
+                           "        fi\n"
+                           "        COMPREPLY+=(\"$answer\")\n"
+                           "    done < <(\"$1\" complete -- \"${words[@]:1}\" 2>/dev/null)\n"
+                           "    # To readline a colon begins a new word.\n"
+                           "    if [[ $current == *:* && $COMP_WORDBREAKS == *:* ]]; then\n"
+                           "        stem=${current%\"${current##*:}\"}\n"
+                           "        COMPREPLY=(\"${COMPREPLY[@]#\"$stem\"}\")\n"
+                           "    fi\n"
+                           "}\n"
+                           "complete -F _diplex diplex\n";
+
+static const char zsh[] =
+    "#compdef diplex\n"
+    "# SPDX-License-Identifier: MIT\n"
+    "# Completion of diplex for zsh, printed by `diplex completion zsh`.\n"
+    "_diplex() {\n"
+    "    local line word\n"
+    "    local -a answers\n"
+    "    for line in \"${(@f)$(\"${words[1]}\" complete -- \"${(@)words[2,CURRENT]}\" 2>/dev/null)}\"; do\n"
+    "        word=${line%%$'\\t'*}\n"
+    "        if [[ $word == " FILES_WANTED " ]]; then\n"
+    "            _files\n"
+    "            return\n"
+    "        fi\n"
+    "        [[ -n $word ]] && answers+=(\"${word//:/\\\\:}:${line#*$'\\t'}\")\n"
+    "    done\n"
+    "    _describe diplex answers\n"
+    "}\n"
+    "if [[ ${funcstack[1]} == _diplex ]]; then\n"
+    "    _diplex \"$@\"\n"
+    "else\n"
+    "    compdef _diplex diplex\n"
+    "fi\n";
+
+static const char fish[] =
+    "# SPDX-License-Identifier: MIT\n"
+    "# Completion of diplex for fish, printed by `diplex completion fish`.\n"
+    "function __diplex_complete\n"
+    "    set -l words (commandline -opc) (commandline -ct)\n"
+    "    $words[1] complete -- $words[2..-1] 2>/dev/null\n"
+    "end\n"
+    "complete -c diplex -f -a '(__diplex_complete | string match -v -- " FILES_WANTED ")'\n"
+    "complete -c diplex -F -n '__diplex_complete | string match -q -- " FILES_WANTED "'\n";
+
+int cli_completion(const struct cli_options *o)
+{
+    static const struct {
+        const char *shell, *script;
+    } scripts[] = {{"bash", bash}, {"zsh", zsh}, {"fish", fish}};
+    for (size_t i = 0; i < DX_COUNT(scripts); i++) {
+        if (strcmp(scripts[i].shell, o->rest[0]) == 0) {
+            fputs(scripts[i].script, stdout);
+            return CLI_OK;
+        }
+    }
+    fprintf(stderr, "diplex completion: for bash, zsh and fish, not \"%s\"\n", o->rest[0]);
+    return CLI_USAGE;
+}
+
+/* ---- what a word may become ---- */
+
+struct line {
+    char **words;
+    int n; /* the last one is being completed; it may be empty */
+};
+
+static const char *current(const struct line *l) { return l->n ? l->words[l->n - 1] : ""; }
+
+static void offer(const struct line *l, const char *word, const char *sentence)
+{
+    if (strncmp(word, current(l), strlen(current(l))) == 0)
+        printf("%s\t%s\n", word, sentence);
+}
+
+/* The option that a word is, of a command. NULL: it is none. */
+static const struct cli_option *option_of(const struct cli_command *c, const char *word)
+{
+    const struct cli_option *o;
+    for (size_t i = 0; (o = cli_option_at(i)) != NULL; i++) {
+        bool is_short = o->short_form[0] && strcmp(word, o->short_form) == 0;
+        bool is_long = strncmp(word, "--", 2) == 0 && strcmp(word + 2, o->long_form) == 0;
+        if ((is_short || is_long) && cli_option_of(c, o))
+            return o;
+    }
+    return NULL;
+}
+
+static void offer_options(const struct line *l, const struct cli_command *c)
+{
+    const struct cli_option *o;
+    char word[64];
+    for (size_t i = 0; (o = cli_option_at(i)) != NULL; i++) {
+        if (!cli_option_of(c, o))
+            continue;
+        snprintf(word, sizeof word, "--%s", o->long_form);
+        offer(l, word, o->sentence);
+        if (o->short_form[0] && strcmp(current(l), "-") == 0)
+            offer(l, o->short_form, o->sentence);
+    }
+}
+
+static void offer_commands(const struct line *l)
+{
+    const struct cli_command *c;
+    for (size_t i = 0; (c = cli_command_at(i)) != NULL; i++)
+        if (c->sentence)
+            offer(l, c->name, c->sentence);
+}
+
+static void offer_name(struct dx_slice name, void *arg)
+{
+    const struct line *l = arg;
+    if (dx_slice_starts(name, dx_slice_str(current(l))))
+        printf("%.*s\t\n", DX_SLICE_ARGS(name));
+}
+
+/* The running diplex is found as the command itself would find it, by the options that are on the line
+ * already. */
+static void offer_names(struct line *l, const struct cli_command *c, enum cli_words what)
+{
+    struct cli_options o = {0};
+    struct dx_fetch_answer answer;
+    int exit_code = CLI_OK;
+    for (int i = 0; i + 1 < l->n; i++) {
+        const struct cli_option *option = option_of(c, l->words[i]);
+        if (option && option->letter == 'c')
+            o.file = l->words[i + 1];
+        else if (option && option->letter == 'a')
+            o.admin = l->words[i + 1];
+    }
+    if (!cli_ask(&o, "GET", "/status", ASK_TIMEOUT_MS, &answer, &exit_code))
+        return;
+    if (answer.status == 200 && answer.body)
+        cli_names(dx_slice_str(answer.body), what, offer_name, l);
+    free(answer.body);
+}
+
+static void offer_words(struct line *l, const struct cli_command *c, enum cli_words what)
+{
+    static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+    switch (what) {
+    case CLI_NOTHING:
+        return;
+    case CLI_FILES:
+        puts(FILES_WANTED);
+        return;
+    case CLI_COMMANDS:
+        offer_commands(l);
+        return;
+    case CLI_METHODS:
+        for (size_t i = 0; i < DX_COUNT(methods); i++)
+            offer(l, methods[i], "");
+        return;
+    case CLI_SHELLS:
+        offer(l, "bash", "");
+        offer(l, "zsh", "");
+        offer(l, "fish", "");
+        return;
+    case CLI_SERVERS:
+    case CLI_POOLS:
+        offer_names(l, c, what);
+        return;
+    }
+}
+
+/* Words that are neither options nor their values, before the current one. */
+static int plain_words(const struct line *l, const struct cli_command *c)
+{
+    int plain = 0;
+    for (int i = 1; i < l->n - 1; i++) {
+        const struct cli_option *o = option_of(c, l->words[i]);
+        i += o && o->value;
+        plain += l->words[i][0] != '-' && !o;
+    }
+    return plain;
+}
+
+int cli_complete(const struct cli_options *o)
+{
+    struct line l = {o->rest, o->rest_n};
+    const struct cli_command *c =
+        l.n > 1 && l.words[0][0] != '-' ? cli_command_find(l.words[0]) : cli_command_find("run");
+    if (l.n < 2 && current(&l)[0] != '-') {
+        offer_commands(&l);
+        return CLI_OK;
+    }
+    if (!c)
+        return CLI_OK;
+    const struct cli_option *before = l.n > 1 ? option_of(c, l.words[l.n - 2]) : NULL;
+    if (before && before->value)
+        offer_words(&l, c, before->complete);
+    else if (current(&l)[0] == '-')
+        offer_options(&l, c);
+    else if (plain_words(&l, c) == 0)
+        offer_words(&l, c, c->complete);
+    return CLI_OK;
+}
