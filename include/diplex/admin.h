@@ -17,6 +17,13 @@ struct dx_admin;
 
 /* What GET /status is written from; everything is borrowed until the callback that gave it is called again.
  */
+struct dx_admin_reload { /* the last one that was asked for */
+    bool any, ok;
+    uint64_t wall_us, ms_ago;
+    const char *error;         /* why not, in one line */
+    const char *after_restart; /* settings of it that are not in force */
+};
+
 struct dx_admin_facts {
     bool ready;                  /* data serves with the generation in force */
     const char *state;           /* "starting", "ready", "restarting", "stopping" */
@@ -27,6 +34,9 @@ struct dx_admin_facts {
     const char *sandbox;       /* what data has given up, as it says; NULL: it has not said yet */
     const char *const *listen; /* the addresses in force */
     size_t listen_n;
+    const char *admin_socket, *admin_listen; /* the doors in force; NULL: shut */
+    struct dx_admin_reload reload;
+    enum dx_log_level log_level;
     const struct dx_config *config;
     const struct dx_board *board;
     const struct dx_health *health; /* may be NULL */
@@ -79,6 +89,6 @@ void dx_admin_shut(struct dx_admin_door **door);
 void dx_admin_reply_send(struct dx_admin_reply *reply, enum dx_admin_result result, struct dx_slice text);
 
 /* The JSON document of GET /status. */
-void dx_admin_status_write(const struct dx_admin_facts *facts, struct dx_text *out);
+void dx_admin_status_write(const struct dx_admin_facts *facts, bool with_config, struct dx_text *out);
 
 #endif

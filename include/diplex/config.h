@@ -18,6 +18,8 @@ enum dx_access_format { DX_ACCESS_JSON, DX_ACCESS_COMMON, DX_ACCESS_OFF };
 
 enum dx_sandbox_mode { DX_SANDBOX_ON, DX_SANDBOX_OFF, DX_SANDBOX_REQUIRE };
 
+enum dx_admin_read { DX_ADMIN_READ_TOKEN, DX_ADMIN_READ_OPEN };
+
 enum dx_fair { DX_FAIR_NONE, DX_FAIR_CLIENT_IP };
 
 /* All durations in milliseconds; 0 means none where the manual says so. */
@@ -26,6 +28,11 @@ struct dx_listen_config {
     struct dx_address address;
     unsigned mode;    /* of a Unix socket file, 0660 by default */
     bool proxy_protocol; /* connections begin with a header of the PROXY protocol; trusted is not empty then */
+};
+
+struct dx_names {
+    const char **at;
+    unsigned n;
 };
 
 struct dx_server_config {
@@ -88,7 +95,13 @@ struct dx_config {
     const char *user;           /* to drop to when started as root */
     enum dx_sandbox_mode sandbox;
     bool core_dumps;
-    const char *admin;          /* path of the admin socket; NULL: off */
+    struct {
+        const char *socket;             /* path of the admin socket; NULL: off */
+        struct dx_listen_config listen; /* text NULL: none. TCP */
+        const char *token;              /* for it; not NULL where listen is */
+        enum dx_admin_read read;
+        struct dx_names hosts; /* under which it may be called, beside addresses */
+    } admin;
     uint64_t shutdown_timeout, resolve; /* resolve: names are looked up again at this interval */
     struct dx_cidr *trusted;
     unsigned trusted_n;

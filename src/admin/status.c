@@ -1,25 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The JSON document of GET /status: what runs, what is in force, each server with its verdict, all counters.
- */
-#include <stdatomic.h>
+/* The document of GET /status: what runs, what is in force, how the last reload went, all counters. */
+#include "admin/status.h"
+
 #include <stdlib.h>
 
-#include "admin/inside.h"
+#include "diplex/base/hide.h"
+#include "diplex/os/clock.h"
 
-static const char *state_word(enum dx_server_state state)
-{
-    switch (state) {
-    case DX_SERVER_STARTING:
-        return "starting";
-    case DX_SERVER_UP:
-        return "up";
-    case DX_SERVER_DOWN:
-        return "down";
-    }
-    DX_NEVER("no such state");
-}
-
-static void add_string(struct dx_text *out, const char *key, const char *value)
+void put_string(struct dx_text *out, const char *key, const char *value)
 {
     dx_text_addf(out, "\"%s\":", key);
     if (value)
@@ -28,179 +16,132 @@ static void add_string(struct dx_text *out, const char *key, const char *value)
         dx_text_adds(out, "null");
 }
 
-static void add_number(struct dx_text *out, const char *key, uint64_t value)
+void put_number(struct dx_text *out, const char *key, uint64_t value)
 {
     dx_text_addf(out, "\"%s\":%llu", key, (unsigned long long)value);
 }
 
+void put_flag(struct dx_text *out, const char *key, bool value)
+{
+    dx_text_addf(out, "\"%s\":%s", key, value ? "true" : "false");
+}
+
 static void add_process(const struct dx_admin_facts *f, struct dx_text *out)
 {
-    add_string(out, "version", DIPLEX_VERSION);
+    put_string(out, "version", DIPLEX_VERSION);
     dx_text_adds(out, ",\n ");
-    add_string(out, "state", f->state);
+    put_string(out, "state", f->state);
     dx_text_addf(out, ",\"ready\":%s,\n ", f->ready ? "true" : "false");
-    add_number(out, "uptime_ms", f->uptime_ms);
+    put_number(out, "uptime_ms", f->uptime_ms);
     dx_text_adds(out, ",");
-    add_number(out, "control_pid", (uint64_t)f->control_pid);
+    put_number(out, "control_pid", (uint64_t)f->control_pid);
     if (f->data_pid > 0) {
         dx_text_adds(out, ",");
-        add_number(out, "data_pid", (uint64_t)f->data_pid);
+        put_number(out, "data_pid", (uint64_t)f->data_pid);
     } else {
         dx_text_adds(out, ",\"data_pid\":null");
     }
     dx_text_adds(out, ",");
-    add_number(out, "data_starts", dx_board_data_starts(f->board));
+    put_number(out, "data_starts", dx_board_data_starts(f->board));
     dx_text_adds(out, ",");
-    add_number(out, "workers", f->workers);
+    put_number(out, "workers", f->workers);
     dx_text_adds(out, ",\n ");
-    add_string(out, "file", f->file);
+    put_string(out, "file", f->file);
     dx_text_adds(out, ",");
-    add_number(out, "generation", f->generation);
+    put_number(out, "generation", f->generation);
     dx_text_adds(out, ",");
-    add_number(out, "reloads", f->reloads);
+    put_number(out, "reloads", f->reloads);
     dx_text_adds(out, ",\n ");
-    add_string(out, "sandbox", f->sandbox);
+    put_string(out, "sandbox", f->sandbox);
     dx_text_adds(out, ",\n \"listen\":[");
     for (size_t i = 0; i < f->listen_n; i++) {
         dx_text_adds(out, i ? "," : "");
         dx_text_add_json(out, dx_slice_str(f->listen[i]));
     }
-    dx_text_adds(out, "]");
+    dx_text_adds(out, "],\n ");
 }
 
-static void add_probe(const struct dx_health *health, uint32_t server, struct dx_text *out)
+/* Where it is asked, and how the last reload went. */
+static void add_doors(const struct dx_admin_facts *f, struct dx_text *out)
 {
-    struct dx_health_view view;
-    if (!health || !dx_health_view(health, server, &view)) {
+    static const char *const reads[] = {"token", "open"};
+    dx_text_adds(out, "\"admin\":{");
+    put_string(out, "socket", f->admin_socket);
+    dx_text_adds(out, ",");
+    put_string(out, "listen", f->admin_listen);
+    dx_text_adds(out, ",");
+    put_string(out, "read", f->admin_listen ? reads[f->config->admin.read] : NULL);
+    dx_text_adds(out, "},\n \"last_reload\":");
+    if (!f->reload.any) {
         dx_text_adds(out, "null");
         return;
     }
+    char at[DX_CLOCK_RFC3339];
+    (void)dx_clock_rfc3339(f->reload.wall_us, at, sizeof at);
     dx_text_adds(out, "{");
-    if (view.last_probe_ms_ago == UINT64_MAX)
-        dx_text_adds(out, "\"ms_ago\":null");
-    else
-        add_number(out, "ms_ago", view.last_probe_ms_ago);
+    put_string(out, "at", at);
     dx_text_adds(out, ",");
-    add_number(out, "status", view.last_status);
+    put_number(out, "ms_ago", f->reload.ms_ago);
     dx_text_adds(out, ",");
-    add_string(out, "error", view.last_error[0] ? view.last_error : NULL);
+    put_flag(out, "ok", f->reload.ok);
     dx_text_adds(out, ",");
-    add_string(out, "hint", view.hint);
+    put_string(out, "error", f->reload.error);
     dx_text_adds(out, ",");
-    add_number(out, "failures_in_row", view.failures_in_row);
-    dx_text_adds(out, ",");
-    add_number(out, "successes_in_row", view.successes_in_row);
+    put_string(out, "after_restart", f->reload.after_restart);
     dx_text_adds(out, "}");
 }
 
-static void add_server(const struct dx_admin_facts *f, const struct dx_board_server *server,
-                       struct dx_text *out)
+/* As `diplex check` prints it; but that one is told to who may read the file, and this one is not. */
+static void add_config(const struct dx_config *config, struct dx_text *out)
 {
-    char address[DX_ADDRESS_TEXT];
-    struct dx_board_cell cell = dx_board_cell_sum(f->board, server->id);
-    enum dx_down_reason why = dx_board_server_why(f->board, server->id);
-    dx_address_text(&server->address, address, sizeof address);
-    dx_text_adds(out, "\n   {");
-    add_string(out, "name", server->name);
-    dx_text_adds(out, ",");
-    add_string(out, "address", address);
-    dx_text_adds(out, ",");
-    add_string(out, "state", state_word(dx_board_server_state(f->board, server->id)));
-    dx_text_adds(out, ",");
-    add_string(out, "why", why == DX_WHY_NONE ? NULL : dx_down_reason_word(why));
-    dx_text_adds(out, ",");
-    add_number(out, "weight", server->weight);
-    dx_text_addf(out, ",\"backup\":%s,", server->backup ? "true" : "false");
-    const struct {
-        const char *key;
-        uint64_t value;
-    } numbers[] = {
-        {"active", atomic_load(&cell.active)},
-        {"connections", atomic_load(&cell.connections)},
-        {"requests_total", atomic_load(&cell.requests)},
-        {"responses", atomic_load(&cell.responses)},
-        {"connect_failures", atomic_load(&cell.connect_failures)},
-        {"resets", atomic_load(&cell.resets)},
-    };
-    for (size_t i = 0; i < DX_COUNT(numbers); i++) {
-        add_number(out, numbers[i].key, numbers[i].value);
-        dx_text_adds(out, ",");
+    struct dx_text text;
+    dx_text_init(&text);
+    dx_config_print(config, &text);
+    size_t room = 2 * text.n + 8; /* the shortest secret, one byte after `pw=`, makes four bytes six */
+    char *buf = text.failed ? NULL : malloc(room);
+    if (buf) {
+        struct dx_out o = dx_out_of(buf, room);
+        dx_hide(&o, dx_slice_of(text.p, text.n));
+        DX_ASSERT(!o.overflow);
+        dx_text_adds(out, ",\n \"config\":{\"text\":");
+        dx_text_add_json(out, dx_out_slice(&o));
+        dx_text_adds(out, "}");
     }
-    dx_text_adds(out, "\"probe\":");
-    add_probe(f->health, server->id, out);
-    dx_text_adds(out, "}");
+    out->failed |= buf == NULL;
+    free(buf);
+    dx_text_fini(&text);
 }
 
-/* Who waits in the pool's queue, and what an operator has said of it. */
-static void add_waits(const struct dx_admin_facts *f, const struct dx_pool_config *pool, uint32_t at,
-                      struct dx_text *out)
+void dx_admin_status_write(const struct dx_admin_facts *f, bool with_config, struct dx_text *out)
 {
-    static const char *const words[] = {NULL, "unsafe", "all"};
-    struct dx_board_waits waits = {0};
-    enum dx_board_hold hold = DX_HOLD_NONE;
-    if (at != DX_BOARD_NONE) {
-        waits = dx_board_pool_waits(f->board, at);
-        hold = dx_board_pool_hold(f->board, at);
-    }
-    add_number(out, "slots", pool->slots);
-    dx_text_adds(out, ",");
-    add_number(out, "queued", waits.held ? 0 : waits.waiting);
-    dx_text_adds(out, ",");
-    add_number(out, "held", waits.held ? waits.waiting : 0);
-    dx_text_adds(out, ",");
-    add_string(out, "hold", words[hold]);
-}
-
-static void add_pool(const struct dx_admin_facts *f, const struct dx_pool_config *pool,
-                     struct dx_board_server *servers, struct dx_text *out)
-{
-    uint32_t at = dx_board_pool_find(f->board, pool->name), version;
-    dx_text_adds(out, "\n  {");
-    add_string(out, "name", pool->name);
-    dx_text_adds(out, ",");
-    add_string(out, "kind", pool->kind == DX_KIND_WSGI ? "wsgi" : "asgi");
-    dx_text_adds(out, ",");
-    add_waits(f, pool, at, out);
-    dx_text_adds(out, ",\"servers\":[");
-    size_t n = at == DX_BOARD_NONE ? 0 : dx_board_pool_read(f->board, at, servers, &version);
-    for (size_t i = 0; i < n; i++) {
-        dx_text_adds(out, i ? "," : "");
-        add_server(f, &servers[i], out);
-    }
-    dx_text_adds(out, "]}");
-}
-
-void dx_admin_status_write(const struct dx_admin_facts *f, struct dx_text *out)
-{
-    struct dx_board_server *servers = calloc(DX_BOARD_POOL_SERVERS, sizeof *servers);
-    if (!servers) {
-        out->failed = true;
-        return;
-    }
+    static const char *const levels[] = {"debug", "info", "warn", "error"};
     dx_text_adds(out, "{");
     add_process(f, out);
+    put_string(out, "log_level", levels[f->log_level]);
+    dx_text_adds(out, ",\n ");
+    add_doors(f, out);
     dx_text_adds(out, ",\n \"pools\":[");
-    for (unsigned i = 0; i < f->config->pools_n; i++) {
-        dx_text_adds(out, i ? "," : "");
-        add_pool(f, &f->config->pools[i], servers, out);
-    }
-    dx_text_adds(out, "],\n \"counters\":{");
+    status_pools(f, out);
+    dx_text_adds(out, "]");
+    if (with_config)
+        add_config(f->config, out);
+    dx_text_adds(out, ",\n \"counters\":{");
     for (unsigned c = 0; c < DX_COUNTER_COUNT; c++) {
         dx_text_adds(out, c ? "," : "");
-        add_number(out, dx_counter_name((enum dx_counter)c),
+        put_number(out, dx_counter_name((enum dx_counter)c),
                    dx_board_counter_sum(f->board, (enum dx_counter)c));
     }
     dx_text_adds(out, "}}\n");
-    free(servers);
 }
 
 void answer_status(struct dx_admin *a, struct dx_admin_reply *r)
 {
+    const char *config = reply_param(r, "config");
     struct dx_admin_facts facts;
     struct dx_text text;
     admin_facts(a, &facts);
     dx_text_init(&text);
-    dx_admin_status_write(&facts, &text);
+    dx_admin_status_write(&facts, !config || strcmp(config, "no") != 0, &text);
     reply_send_made(r, 200, TYPE_JSON, &text);
     dx_text_fini(&text);
 }

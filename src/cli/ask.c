@@ -14,7 +14,7 @@ static char *builtin_admin(void)
     struct dx_config_faults faults = {0};
     struct dx_config *config =
         dx_config_parse(dx_config_builtin_text(), "(built in)", dx_control_env, NULL, &faults);
-    char *path = config && config->admin ? dx_slice_dup(dx_slice_str(config->admin)) : NULL;
+    char *path = config && config->admin.socket ? dx_slice_dup(dx_slice_str(config->admin.socket)) : NULL;
     dx_config_free(&config);
     dx_config_faults_fini(&faults);
     return path;
@@ -33,8 +33,8 @@ static char *find_socket(const struct cli_options *o, struct dx_text *faults)
         return dx_slice_dup(dx_slice_str(o->admin));
     if (!cli_load(o->file, &loaded, faults))
         return builtin_admin();
-    if (loaded.config->admin)
-        path = dx_slice_dup(dx_slice_str(loaded.config->admin));
+    if (loaded.config->admin.socket)
+        path = dx_slice_dup(dx_slice_str(loaded.config->admin.socket));
     else
         dx_text_addf(faults, "error: \"admin\" is off in %s\n", loaded.source.name);
     cli_loaded_fini(&loaded);

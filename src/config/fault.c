@@ -127,14 +127,22 @@ static size_t indent_of(struct dx_slice line)
     return n;
 }
 
-/* Whether a line has a key with `secret` in its name; what stands before its value may be shown. */
+static size_t secret_word(struct dx_slice s)
+{
+    static const struct dx_slice words[] = {{"secret", 6}, {"token", 5}};
+    for (size_t i = 0; i < DX_COUNT(words); i++)
+        if (s.n > words[i].n && dx_slice_eq_nocase(dx_slice_of(s.p, words[i].n), words[i]))
+            return words[i].n;
+    return 0;
+}
+
+/* Whether a line has a key with such a word in its name; what stands before its value may be shown. */
 static bool names_a_secret(struct dx_slice line, size_t *before)
 {
-    static const char word[] = "secret";
-    for (size_t i = 0; i + sizeof word - 1 < line.n; i++) {
-        if (!dx_slice_eq_nocase(dx_slice_of(line.p + i, sizeof word - 1), DX_SLICE("secret")))
+    for (size_t i = 0; i < line.n; i++) {
+        size_t word = secret_word(dx_slice_of(line.p + i, line.n - i)), n = i + word;
+        if (word == 0)
             continue;
-        size_t n = i + sizeof word - 1;
         while (n < line.n && (isalnum((unsigned char)line.p[n]) || strchr("_-\"' \t", line.p[n]) != NULL))
             n++;
         if (n < line.n && line.p[n] == ':') {

@@ -32,6 +32,51 @@ void dx_config_read_listen_address(struct dx_config_reader *r, const struct dx_c
     l->address = address;
 }
 
+void dx_config_read_tcp_address(struct dx_config_reader *r, const struct dx_config_setting *s,
+                                struct dx_node *v, void *base)
+{
+    struct dx_listen_config l = {.text = NULL};
+    struct dx_slice text;
+    if (!dx_config_text(r, v, s->key, &text))
+        return;
+    if (dx_slice_eq_nocase(text, DX_SLICE("off"))) {
+        memcpy((char *)base + s->place, &l, sizeof l);
+        return;
+    }
+    dx_config_read_listen_address(r, s, v, &l);
+    if (!l.text)
+        return;
+    if (dx_address_is_unix(&l.address))
+        dx_config_fault(r, v, "'%s' is an address of TCP here, such as 127.0.0.1:9000", s->key);
+    else
+        memcpy((char *)base + s->place, &l, sizeof l);
+}
+
+/* At the end, because the keys may come in any order. */
+void dx_config_check_admin(struct dx_config_reader *r, const struct dx_node *root)
+{
+    const struct dx_config *c = &r->own->model;
+    const struct dx_node *admin = dx_node_find(root, "admin");
+    if (!admin || admin->kind != DX_NODE_MAP || r->faults->n > 0)
+        return;
+    static const char *const keys[] = {"token", "read", "hosts"};
+    if (c->admin.listen.text && !c->admin.token)
+        dx_config_fault(
+            r, dx_node_find(admin, "listen"),
+            "'listen' of 'admin' needs a 'token', or everybody who can connect could reload and drain: "
+            "write token: ${DIPLEX_ADMIN_TOKEN}");
+    for (size_t i = 0; i < DX_COUNT(keys) && !c->admin.listen.text; i++)
+        if (dx_node_find(admin, keys[i]))
+            dx_config_fault(r, dx_node_find(admin, keys[i]),
+                            "'%s' is for 'listen' of 'admin', which is not set", keys[i]);
+    if (c->admin.listen.text && c->admin.hosts.n && c->admin.read != DX_ADMIN_READ_OPEN)
+        dx_config_fault(r, dx_node_find(admin, "hosts"), "'hosts' is for 'read: open'");
+    for (unsigned i = 0; i < c->listen_n && c->admin.listen.text; i++)
+        if (dx_address_eq(&c->admin.listen.address, &c->listen[i].address))
+            dx_config_fault(r, dx_node_find(admin, "listen"), "'%s' is where clients come in already",
+                            c->admin.listen.text);
+}
+
 static void read_one(struct dx_config_reader *r, struct dx_node *v, struct dx_listen_config *l)
 {
     dx_config_read_defaults(r, SCOPE_LISTEN, DX_KIND_WSGI, l);

@@ -48,7 +48,7 @@ static void default_admin(struct dx_config_reader *r)
         n = snprintf(path, sizeof path, "%.*s/diplex/admin.sock", DX_SLICE_ARGS(runtime));
     if (n < 0 || (size_t)n >= sizeof path)
         n = snprintf(path, sizeof path, "/tmp/diplex-%lu/admin.sock", (unsigned long)geteuid());
-    r->own->model.admin = dx_config_keep(r, dx_slice_of(path, (size_t)n));
+    r->own->model.admin.socket = dx_config_keep(r, dx_slice_of(path, (size_t)n));
 }
 
 /* What is about slots is of no use without them. */
@@ -85,6 +85,7 @@ static void read_top(struct dx_config_reader *r, const struct dx_node *root)
     dx_config_read_map(r, SCOPE_TOP, root, &r->own->model);
     r->lines = NULL;
     dx_config_check_listens(r, root);
+    dx_config_check_admin(r, root);
     if (!r->pools && !r->routes) {
         dx_config_fault(r, root, "neither 'pools' nor 'routes'; " SMALLEST);
         return;

@@ -146,6 +146,18 @@ static void put_trusted(struct printer *p)
     dx_text_adds(p->out, "]");
 }
 
+static void put_names(struct dx_text *out, const void *place)
+{
+    struct dx_names names;
+    memcpy(&names, place, sizeof names);
+    dx_text_adds(out, "[");
+    for (unsigned i = 0; i < names.n; i++) {
+        dx_text_adds(out, i ? ", " : "");
+        put_text(out, dx_slice_str(names.at[i]), true);
+    }
+    dx_text_adds(out, "]");
+}
+
 static void put_value(struct printer *p, const struct dx_config_setting *s, const void *base)
 {
     const void *place = (const char *)base + s->place;
@@ -176,11 +188,17 @@ static void put_value(struct printer *p, const struct dx_config_setting *s, cons
     case TYPE_LISTEN_ADDRESS:
         text = ((const struct dx_listen_config *)base)->text;
         break;
+    case TYPE_TCP_ADDRESS:
+        memcpy(&text, (const char *)place + offsetof(struct dx_listen_config, text), sizeof text);
+        break;
+    case TYPE_HOST_NAMES:
+        put_names(p->out, place);
+        return;
     case TYPE_SERVER_ADDRESS:
         text = ((const struct dx_server_config *)base)->text;
         break;
     case TYPE_SECRET:
-        text = "(not shown)";
+        text = s->max ? "(not.shown.but.it.is.set)" : "(not shown)"; /* what may be read again */
         break;
     default: /* a text of its own */
         memcpy(&text, place, sizeof text);
@@ -308,6 +326,9 @@ static bool is_hidden(const struct dx_config_setting *s, const void *base)
         memcpy(&text, (const char *)base + s->place, sizeof text);
         return text == NULL;
     }
+    if (s->scope == SCOPE_ADMIN && s->type != TYPE_ADMIN && s->type != TYPE_TCP_ADDRESS)
+        return ((const struct dx_config *)base)->admin.listen.text == NULL ||
+               (s->type == TYPE_HOST_NAMES && ((const struct dx_config *)base)->admin.hosts.n == 0);
     if (s->type == TYPE_MODE)
         return !dx_address_is_unix(&((const struct dx_listen_config *)base)->address);
     if (s->nested == SCOPE_QUEUE && ((const struct dx_pool_config *)base)->slots == 0)

@@ -137,6 +137,13 @@ void dx_config_read_listens(struct dx_config_reader *r, const struct dx_config_s
 void dx_config_read_listen_address(struct dx_config_reader *r, const struct dx_config_setting *s,
                                    struct dx_node *v, void *base);
 void dx_config_check_listens(struct dx_config_reader *r, const struct dx_node *root);
+/* The place holds a struct dx_listen_config; its text NULL is `off`. */
+void dx_config_read_tcp_address(struct dx_config_reader *r, const struct dx_config_setting *s,
+                                struct dx_node *v, void *base);
+/* The place holds a struct dx_names. */
+void dx_config_read_host_names(struct dx_config_reader *r, const struct dx_config_setting *s,
+                               struct dx_node *v, void *base);
+void dx_config_check_admin(struct dx_config_reader *r, const struct dx_node *root);
 void dx_config_read_trusted(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
                             void *base);
 void dx_config_read_servers(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,

@@ -6,15 +6,13 @@
 
 #define TOKEN_MAX 128u
 
-_Static_assert(sizeof(enum dx_kind) == sizeof(unsigned) && sizeof(enum dx_balance) == sizeof(unsigned) &&
-                   sizeof(enum dx_access_format) == sizeof(unsigned) &&
-                   sizeof(enum dx_log_level) == sizeof(unsigned) &&
-                   sizeof(enum dx_sticky) == sizeof(unsigned) &&
-                   sizeof(enum dx_client_ip) == sizeof(unsigned) &&
-                   sizeof(enum dx_fair) == sizeof(unsigned) &&
-                   sizeof(enum dx_sandbox_mode) == sizeof(unsigned) &&
-                   sizeof(enum dx_log_query) == sizeof(unsigned),
-               "words are written as unsigned");
+_Static_assert(
+    sizeof(enum dx_kind) == sizeof(unsigned) && sizeof(enum dx_balance) == sizeof(unsigned) &&
+        sizeof(enum dx_access_format) == sizeof(unsigned) && sizeof(enum dx_log_level) == sizeof(unsigned) &&
+        sizeof(enum dx_sticky) == sizeof(unsigned) && sizeof(enum dx_client_ip) == sizeof(unsigned) &&
+        sizeof(enum dx_fair) == sizeof(unsigned) && sizeof(enum dx_sandbox_mode) == sizeof(unsigned) &&
+        sizeof(enum dx_admin_read) == sizeof(unsigned) && sizeof(enum dx_log_query) == sizeof(unsigned),
+    "words are written as unsigned");
 
 static void put(void *base, const struct dx_config_setting *s, const void *value, size_t bytes)
 {
@@ -166,6 +164,23 @@ static const char *text_fault(enum dx_config_type type, struct dx_slice t)
     return is_host_and_port(t) ? NULL : "must be a host name, such as example.com";
 }
 
+/* Its value is no part of the sentence. */
+static bool secret_is_good(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                           struct dx_slice t)
+{
+    bool good = true;
+    for (size_t i = 0; i < t.n && s->max; i++)
+        good &= t.p[i] > ' ' && t.p[i] < 0x7f;
+    if (!good)
+        dx_config_fault(r, v, "'%s' must be of ASCII letters, digits and signs, without blanks", s->key);
+    else if (s->max && (t.n < s->min || t.n > s->max))
+        dx_config_fault(r, v, "'%s' must have between %u and %u characters", s->key, (unsigned)s->min,
+                        (unsigned)s->max);
+    else
+        return true;
+    return false;
+}
+
 void dx_config_read_text(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
                          void *base)
 {
@@ -177,6 +192,8 @@ void dx_config_read_text(struct dx_config_reader *r, const struct dx_config_sett
         put(base, s, &kept, sizeof kept);
         return;
     }
+    if (s->type == TYPE_SECRET && !secret_is_good(r, s, v, text))
+        return;
     const char *wrong = text_fault(s->type, text);
     if (wrong) {
         dx_config_fault(r, v, "'%s' %s: '%.*s'", s->key, wrong, DX_SLICE_ARGS(text));
@@ -184,6 +201,27 @@ void dx_config_read_text(struct dx_config_reader *r, const struct dx_config_sett
     }
     kept = dx_config_keep(r, text);
     put(base, s, &kept, sizeof kept);
+}
+
+void dx_config_read_host_names(struct dx_config_reader *r, const struct dx_config_setting *s,
+                               struct dx_node *v, void *base)
+{
+    struct dx_node *only[1] = {v}, **items = v->kind == DX_NODE_LIST ? v->items : only;
+    struct dx_names names = {.n = 0};
+    struct dx_slice text;
+    size_t n = v->kind == DX_NODE_LIST ? v->n : 1;
+    names.at = dx_config_take(r, &r->own->arena, n + 1, sizeof *names.at);
+    for (size_t i = 0; names.at && i < n; i++) {
+        if (!dx_config_text(r, items[i], s->key, &text))
+            return;
+        if (!dx_config_name_is_host(text)) {
+            dx_config_fault(r, items[i], "'%s' takes host names, such as edge or ops.example.com: '%.*s'",
+                            s->key, DX_SLICE_ARGS(text));
+            return;
+        }
+        names.at[names.n++] = dx_config_keep(r, text);
+    }
+    put(base, s, &names, sizeof names);
 }
 
 static bool parse_status(struct dx_slice s, const struct dx_config_setting *row, unsigned *out)

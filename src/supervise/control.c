@@ -27,6 +27,12 @@ void control_end(struct control *c, int exit_code)
     dx_loop_stop(c->loop);
 }
 
+void control_set_log_level(struct control *c, enum dx_log_level level)
+{
+    c->log_level = level;
+    dx_log_set_level(level);
+}
+
 unsigned control_workers(const struct dx_config *config)
 {
     unsigned n = config->workers ? config->workers : dx_process_cores();
@@ -44,7 +50,9 @@ static void log_ready(const struct control *c)
     dx_log(DX_LOG_INFO, "ready", DX_KL("listen", dx_slice_of(listen.p, listen.n)),
            DX_KI("workers", c->workers), DX_KI("pid", getpid()), DX_KI("data_pid", c->data),
            DX_KS("file", c->now->source.name), DX_KI("pools", c->now->config->pools_n),
-           DX_KI("routes", c->now->config->routes_n), DX_KS("admin", c->admin_path ? c->admin_path : "off"),
+           DX_KI("routes", c->now->config->routes_n),
+           DX_KS("admin", c->doors[DOOR_SOCKET].text ? c->doors[DOOR_SOCKET].text : "off"),
+           DX_KS("admin_listen", c->doors[DOOR_TCP].text ? c->doors[DOOR_TCP].shown : "off"),
            DX_KS("version", DIPLEX_VERSION));
     dx_text_fini(&listen);
 }
@@ -198,8 +206,7 @@ static bool settle(struct control *c, struct dx_err *err)
     c->sandbox = config->sandbox;
     c->core_dumps = config->core_dumps;
     c->user = dup_or_null(config->user);
-    c->admin_path = dup_or_null(config->admin);
-    if ((config->user && !c->user) || (config->admin && !c->admin_path))
+    if (config->user && !c->user)
         return dx_err_set(err, "out of memory");
     return true;
 }
@@ -238,10 +245,10 @@ static bool open_listeners(struct control *c, struct dx_err *err)
 
 static bool start(struct control *c, struct dx_err *err)
 {
-    dx_log_set_level(c->now->config->log_level);
+    control_set_log_level(c, c->now->config->log_level);
     uint64_t descriptors = dx_fd_raise_limit();
     dx_log(DX_LOG_DEBUG, "starting", DX_KI("descriptors", descriptors));
-    return settle(c, err) && guard(c, err) && start_machines(c, err) && door_open(c, err) &&
+    return settle(c, err) && guard(c, err) && start_machines(c, err) && doors_open(c, err) &&
            history_start(c, err) && open_listeners(c, err) && pools_watch(c, c->now, err);
 }
 
@@ -268,7 +275,7 @@ static void control_free(struct control *c)
         dx_signal_stop(&c->on_hup);
         dx_signal_stop(&c->on_child);
     }
-    door_close(c);
+    doors_close(c);
     history_stop(c);
     end_child(c);
     dx_resolver_free(&c->resolver);
@@ -281,7 +288,6 @@ static void control_free(struct control *c)
     dx_loop_free(&c->loop);
     dx_fd_close(&c->news);
     free(c->user);
-    free(c->admin_path);
     DX_MAGIC_CLEAR(c);
     free(c);
 }
@@ -320,6 +326,8 @@ int dx_control_run(const char *file)
     DX_MAGIC_SET(c, CONTROL_MAGIC);
     c->file = file;
     c->data = c->news = c->letters.end = -1;
+    for (unsigned i = 0; i < DOORS; i++)
+        c->doors[i].fd = -1;
     c->started_us = dx_clock_us();
     dx_log_set_source("control");
     dx_text_init(&report);

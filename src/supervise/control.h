@@ -37,6 +37,8 @@ struct listener {
     unsigned fds_n;
 };
 
+enum { DOOR_SOCKET, DOOR_TCP, DOORS };
+
 struct plan {
     uint64_t generation;
     struct dx_control_source source;
@@ -48,6 +50,7 @@ struct plan {
         uint64_t failures;          /* connect failures and resets of its servers when last looked at */
         struct dx_pool_config pool; /* with its health host decided */
     } * pools;                      /* as many as config->pools_n */
+    int door_fds[DOORS];            /* opened for it, not in use yet; -1: none */
 };
 
 struct listeners_from {
@@ -128,13 +131,21 @@ struct watchdog {
 void watchdog_start(struct control *c); /* does nothing when nobody asked */
 void watchdog_stop(struct control *c);
 
+/* Where admin is asked now. */
+struct door {
+    char *text; /* the path, or the address as configured: its identity over reloads; NULL: shut */
+    char shown[DX_ADDRESS_TEXT];
+    int fd; /* the listening socket; the door stands on a copy of it */
+    struct dx_admin_door *door;
+};
+
 struct control {
     uint32_t magic;
     const char *file; /* as given on the command line; NULL: the default search at each reload */
     int exit_code;
     uint64_t started_us;
     unsigned workers;
-    char *user, *admin_path; /* as started: what a reload cannot change */
+    char *user; /* as started: what a reload cannot change */
     enum dx_sandbox_mode sandbox;
     bool core_dumps;
 
@@ -144,6 +155,7 @@ struct control {
     struct dx_health *health;
     struct dx_resolver *resolver;
     struct dx_admin *admin;
+    struct door doors[DOORS];
     struct dx_history *history; /* NULL: nobody could ask for it */
     struct dx_timer sampling;
     struct dx_signal on_term, on_int, on_hup, on_child;
@@ -154,6 +166,12 @@ struct control {
     unsigned reloads;
     struct replies asked, queued; /* who waits for the reload under way; for the one after it */
     bool reload_queued;
+    struct {
+        uint64_t at_us, wall_us; /* at_us 0: there was none */
+        bool ok;
+        char text[sizeof((struct dx_err){{0}}.text)]; /* why not, or which settings wait for a restart */
+    } last_reload;
+    enum dx_log_level log_level; /* in force: the configuration's, or an operator's */
     const char **listen_shown; /* for the facts */
 
     struct activation given;
@@ -179,6 +197,7 @@ struct control {
 };
 
 void control_end(struct control *c, int exit_code);       /* leaves the loop */
+void control_set_log_level(struct control *c, enum dx_log_level level); /* its own */
 unsigned control_workers(const struct dx_config *config); /* `auto` made a number */
 /* Letters from data and its end, as they mean something. */
 void control_on_ready(struct control *c, uint64_t generation, const char *unapplied);
@@ -225,10 +244,19 @@ bool drain_server(struct control *c, enum dx_admin_drain what, struct dx_slice s
 bool hold_pool(struct control *c, enum dx_board_hold hold, struct dx_slice pool,
                struct dx_text *out) DX_CHECKED;
 
-/* ---- door.c: the admin socket ---- */
+/* ---- doors.c: where admin is asked ---- */
 
-bool door_open(struct control *c, struct dx_err *err) DX_CHECKED;
-void door_close(struct control *c);
+bool doors_open(struct control *c, struct dx_err *err) DX_CHECKED; /* at the start */
+void doors_close(struct control *c);
+/* Opens what the plan asks for and what is not open yet, and has nobody let in. */
+bool doors_prepare(const struct control *c, struct plan *p, struct dx_err *err) DX_CHECKED;
+void doors_forget(struct plan *p); /* what was prepared and is not in use */
+/* The plan is in force, in place of `old` (NULL: of none). False: not all of them could be opened. */
+bool doors_use(struct control *c, struct plan *p, const struct plan *old, struct dx_err *err) DX_CHECKED;
+
+/* ---- facts.c: what is told and done there ---- */
+
+const struct dx_admin_owner *door_owner(struct control *c, struct dx_admin_owner *out);
 
 /* ---- history.c: what the page shows of the time before it was opened ---- */
 

@@ -44,6 +44,8 @@ struct plan *plan_read(const char *file, struct dx_text *report, struct dx_err *
         dx_err_set(first, "out of memory");
         goto sentence;
     }
+    for (unsigned i = 0; i < DOORS; i++)
+        p->door_fds[i] = -1;
     if (!dx_control_source_read(file, &p->source, first))
         goto sentence;
     p->config = dx_config_parse(dx_slice_of(p->source.text, p->source.n), p->source.name, dx_control_env,
@@ -69,6 +71,7 @@ void plan_free(struct plan **plan)
     if (!p)
         return;
     listeners_close(p);
+    doors_forget(p);
     free(p->pools);
     dx_config_free(&p->config);
     dx_control_source_fini(&p->source);

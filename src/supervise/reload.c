@@ -26,9 +26,18 @@ static void answer(struct replies *replies, enum dx_admin_result result, const c
     replies->n = 0;
 }
 
+static void remember(struct control *c, bool ok, const char *text)
+{
+    c->last_reload.at_us = dx_clock_us();
+    c->last_reload.wall_us = dx_clock_wall_us();
+    c->last_reload.ok = ok;
+    snprintf(c->last_reload.text, sizeof c->last_reload.text, "%s", text);
+}
+
 static void refuse(struct control *c, const char *first, const char *report)
 {
     dx_log(DX_LOG_ERROR, "reload_failed", DX_KS("error", first), DX_KI("generation", c->now->generation));
+    remember(c, false, first);
     answer(&c->asked, DX_ADMIN_REFUSED, report);
     if (c->data_ready)
         notify_state("READY=1");
@@ -55,8 +64,6 @@ static void find_unapplied(const struct control *c, struct dx_text *keys)
         dx_text_adds(keys, " workers");
     if (!same_text(config->user, c->user))
         dx_text_adds(keys, " user");
-    if (!same_text(config->admin, c->admin_path))
-        dx_text_adds(keys, " admin");
     if (config->sandbox != c->sandbox)
         dx_text_adds(keys, " sandbox");
     if (config->core_dumps != c->core_dumps)
@@ -68,12 +75,15 @@ static void find_unapplied(const struct control *c, struct dx_text *keys)
 static void commit(struct control *c)
 {
     struct plan *old = c->now;
+    struct dx_err err = {{0}};
     struct dx_text keys;
     c->now = c->next;
     c->next = NULL;
     c->reloads++;
-    dx_log_set_level(c->now->config->log_level);
+    control_set_log_level(c, c->now->config->log_level);
     listeners_set_modes(c->now);
+    if (!doors_use(c, c->now, old, &err))
+        dx_log(DX_LOG_ERROR, "admin_failed", DX_KS("error", err.text));
     activation_tell(&c->given, c->now);
     pools_forget(c, old, c->now);
     pools_settle(c);
@@ -85,6 +95,7 @@ static void commit(struct control *c)
     find_unapplied(c, &keys);
     if (keys.n)
         dx_log(DX_LOG_WARN, "reload_partial", DX_KS("after_restart", keys.p + 1));
+    remember(c, true, keys.n ? keys.p + 1 : "");
     answer(&c->asked, DX_ADMIN_RELOADED, keys.n ? keys.p + 1 : "");
     dx_text_fini(&keys);
     if (c->data_ready)
@@ -100,7 +111,7 @@ static struct plan *prepare(struct control *c, struct dx_text *report, struct dx
         return NULL;
     next->generation = ++c->generations;
     const struct listeners_from from = {.now = c->now, .given = &c->given, .workers = c->workers};
-    if (listeners_open(next, &from, err)) {
+    if (doors_prepare(c, next, err) && listeners_open(next, &from, err)) {
         if (pools_watch(c, next, err))
             return next;
         undo(c, next);

@@ -61,7 +61,7 @@ RAW = [
 def config_of(site, server, directory, form: str, more: str = '') -> str:
     return f"""\
 listen: {site.listen}
-admin: {directory}/admin.sock
+admin: {{socket: {directory}/admin.sock, listen: "127.0.0.1:0", token: {WORD}-{WORD}}}
 log: {{access: {form}, level: debug, hints: 1s}}
 x-secret: &secret {WORD}
 pools:
@@ -88,6 +88,8 @@ FAULTY = [
     lambda text: text.replace('"127.0.0.1:1"', f'"wsgi://me:{WORD}@127.0.0.1:1"'),
     lambda text: text.replace('"127.0.0.1:1"', f'"me:{WORD}@127.0.0.1"'),
     lambda text: text.replace('secret: ${WORD}', f'secret: "{WORD}'),
+    lambda text: text.replace(f'{WORD}-{WORD}', WORD),
+    lambda text: text.replace(f'{WORD}-{WORD}', f'"{WORD} {WORD}"'),
 ]
 
 
@@ -133,6 +135,7 @@ def test_no_output_has_a_secret(diplex, scripted, directory, form):
     site.wait_event('data_ready')
     site.get(f'/?token={WORD}')
     run('status')
+    run('status', '--json')
     assert site.stop() == 0
     assert 'token=***' in site.stdout, 'the log has the parameter, and not its value'
     for output in (site.stdout, site.stderr, *outputs):

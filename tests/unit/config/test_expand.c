@@ -76,7 +76,7 @@ START_TEST(the_admin_socket_follows_the_environment)
     struct dx_config *c =
         dx_config_parse(DX_SLICE("routes: {/: 'wsgi://w:1'}\n"), "f", test_env, env, &faults);
     ck_assert_ptr_nonnull(c);
-    ck_assert_str_eq(c->admin, geteuid() == 0 ? "/run/diplex/admin.sock" : "/run/user/7/diplex/admin.sock");
+    ck_assert_str_eq(c->admin.socket, geteuid() == 0 ? "/run/diplex/admin.sock" : "/run/user/7/diplex/admin.sock");
     dx_config_free(&c);
 }
 END_TEST

@@ -309,13 +309,28 @@ START_TEST(off_and_short_forms)
     struct dx_config *c = must_parse(
         "admin: off\nlog: off\npools:\n  a: {kind: wsgi, servers: 'w:1', keepalive: off, eject: off}\n"
         "  b: {kind: asgi, servers: 'w:1', keepalive: 2s, balance: random}\nroutes: {/: a}\n");
-    ck_assert_ptr_null(c->admin);
+    ck_assert_ptr_null(c->admin.socket);
     ck_assert_int_eq(c->access, DX_ACCESS_OFF);
     ck_assert_uint_eq(c->pools[0].keepalive.max, 0);
     ck_assert_uint_eq(c->pools[0].eject.failures, 0);
     ck_assert_uint_eq(c->pools[1].keepalive.idle, 2000);
     ck_assert_uint_eq(c->pools[1].keepalive.max, 256);
     ck_assert_int_eq(c->pools[1].balance, DX_BALANCE_RANDOM);
+    dx_config_free(&c);
+}
+END_TEST
+
+START_TEST(admin_on_tcp)
+{
+    struct dx_config *c = must_parse("admin:\n  socket: off\n  listen: ':9000'\n  token: 0123456789abcdef\n"
+                                     "  read: open\n  hosts: [edge, ops.example.com]\nroutes: {/: 'wsgi://w:1'}\n");
+    ck_assert_ptr_null(c->admin.socket);
+    ck_assert_str_eq(c->admin.listen.text, ":9000");
+    ck_assert_uint_eq(dx_address_port(&c->admin.listen.address), 9000);
+    ck_assert_str_eq(c->admin.token, "0123456789abcdef");
+    ck_assert_int_eq(c->admin.read, DX_ADMIN_READ_OPEN);
+    ck_assert_uint_eq(c->admin.hosts.n, 2);
+    ck_assert_str_eq(c->admin.hosts.at[1], "ops.example.com");
     dx_config_free(&c);
 }
 END_TEST
@@ -467,6 +482,7 @@ int main(void)
     tcase_add_test(tc, sticky_in_every_form);
     tcase_add_test(tc, the_cookie_of_a_pool_that_is_named_by_its_url);
     tcase_add_test(tc, off_and_short_forms);
+    tcase_add_test(tc, admin_on_tcp);
     tcase_add_test(tc, body_limits_come_down);
     tcase_add_test(tc, urls_in_routes_share_a_pool);
     tcase_add_test(tc, a_pool_may_be_a_url_or_be_named_by_one);
