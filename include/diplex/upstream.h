@@ -47,7 +47,7 @@ enum dx_continue dx_server_continue(const struct dx_server *s);
 uint32_t dx_server_id(const struct dx_server *s);
 uint64_t dx_server_mark(const struct dx_server *s); /* of a sticky pool's server: see dx_roster_server */
 bool dx_server_has_beside(const struct dx_server *s, uint64_t mark); /* the server with that mark, of the same pool, is up */
-const char *dx_server_name(const struct dx_server *s);
+const char *dx_server_name(const struct dx_server *s); /* DX_BOARD_NAME bytes, terminated */
 const struct dx_address *dx_server_address(const struct dx_server *s);
 
 /* --- connections --- */

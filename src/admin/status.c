@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "admin/routes.h"
 #include "diplex/base/hide.h"
 #include "diplex/os/clock.h"
 
@@ -122,7 +123,9 @@ void dx_admin_status_write(const struct dx_admin_facts *f, bool with_config, str
     add_doors(f, out);
     dx_text_adds(out, ",\n \"pools\":[");
     status_pools(f, out);
-    dx_text_adds(out, "]");
+    dx_text_adds(out, "],\n \"routes\":");
+    unsigned left_out = routes_write(f, out);
+    dx_text_addf(out, ",\n \"routes_left_out\":%u", left_out);
     if (with_config)
         add_config(f->config, out);
     dx_text_adds(out, ",\n \"counters\":{");

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #define TEXT_FIRST_BYTES ((size_t)256)
-#define U64_DIGITS       20
+#define U64_DIGITS       24 /* what put_u64 may write over: three eights */
 
 static const char hex_digits[] = "0123456789abcdef";
 static const char digit_pairs[] =
@@ -166,14 +166,36 @@ void dx_out_logvalue(struct dx_out *o, struct dx_slice s)
 
 /* ---- numbers ---- */
 
-/* Writes backwards from `end`; returns the first digit. */
+#define EIGHT_DIGITS 100000000u
+
+/* The eight decimal digits of a number, one in each byte and the first in the lowest: halves, quarters and
+ * digits are divided side by side, with 1/100 and 1/10 as fractions that are exact enough for four and for
+ * two digits. */
+static uint64_t eight_digits(uint32_t v)
+{
+    uint64_t halves = v / 10000 | (uint64_t)(v % 10000) << 32;
+    uint64_t hundreds = halves * 10486 >> 20 & 0x0000007f0000007full;
+    uint64_t quarters = hundreds | (halves - hundreds * 100) << 16;
+    uint64_t tens = quarters * 103 >> 10 & 0x000f000f000f000full;
+    return tens | (quarters - tens * 10) << 8;
+}
+
+static void put_eight(char *p, uint64_t digits)
+{
+    _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first digit is the lowest byte");
+    digits |= 0x3030303030303030ull;
+    memcpy(p, &digits, sizeof digits);
+}
+
+/* Writes backwards from `end`, perhaps zeros before the number; returns the first digit. */
 static char *put_u64(char *end, uint64_t v)
 {
-    while (v >= 100) {
-        const char *pair = digit_pairs + v % 100 * 2;
-        v /= 100;
-        *--end = pair[1];
-        *--end = pair[0];
+    for (; v >= EIGHT_DIGITS; v /= EIGHT_DIGITS)
+        put_eight(end -= 8, eight_digits((uint32_t)(v % EIGHT_DIGITS)));
+    if (v >= 100) {
+        uint64_t digits = eight_digits((uint32_t)v);
+        put_eight(end - 8, digits);
+        return end - 8 + __builtin_ctzll(digits) / 8;
     }
     if (v >= 10) {
         *--end = digit_pairs[v * 2 + 1];
@@ -204,7 +226,7 @@ void dx_out_hex(struct dx_out *o, uint64_t v)
 
 void dx_out_ms(struct dx_out *o, uint64_t us)
 {
-    char digits[U64_DIGITS + 1];
+    char digits[U64_DIGITS + 4];
     char *end = digits + sizeof digits, *p = end;
     unsigned fraction = (unsigned)(us % 1000);
     for (int i = 0; i < 3; i++, fraction /= 10)

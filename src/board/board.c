@@ -116,6 +116,10 @@ void dx_board_free(struct dx_board **b)
     DX_MAGIC_OK(*b, BOARD_MAGIC);
     dx_shm_unmap((*b)->shared, (*b)->bytes);
     dx_fd_close(&(*b)->fd);
+    for (size_t i = 0; (*b)->own && i < DX_BOARD_PLACES; i++)
+        free((*b)->own->bases[i]);
+    for (size_t i = 0; (*b)->own && i < DX_BOARD_POOLS; i++)
+        free((*b)->own->left[i]);
     free((*b)->own);
     DX_MAGIC_CLEAR(*b);
     free(*b);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How the board's memory is laid out; for the files of this room only. A head, the pools, the words of the
- * servers, then per worker its counters and its cells, each worker's on cache lines of its own.
+ * servers, who has which route's place, then per worker its counters, its cells and its copies of the routes'
+ * places, each worker's on cache lines of its own.
  *
- *     | head | pools, two copies of each list | server words | worker 0: counters, cells | worker 1: ... |
+ *     | head | pools, two copies of each list | server words | keys | worker 0: counters, cells, routes | ...
+ * |
  *
  * A pool's list is kept twice. The version says by its lowest bit which copy is in force; the writer fills
  * the other and then publishes the next version. So a reader never waits for a writer that was stopped in the
@@ -13,6 +15,7 @@
 #define BOARD_LAYOUT_H
 
 #include "diplex/board.h"
+#include "diplex/board/routes.h"
 
 #define LINE_BYTES      ((size_t)64)
 #define WORDS_OF(bytes) (((bytes) + sizeof(uint64_t) - 1) / sizeof(uint64_t))
@@ -44,6 +47,8 @@ struct shared {
     _Alignas(64) _Atomic uint32_t server_words[DX_BOARD_SERVERS]; /* state, and why shifted by WHY_SHIFT */
     _Atomic uint64_t risen_ms[DX_BOARD_SERVERS];
     _Atomic uint64_t beats[DX_BOARD_WORKERS];
+    _Atomic uint32_t routes_top;                  /* places at and above it were never used */
+    _Atomic uint64_t route_keys[DX_BOARD_ROUTES]; /* 0: free */
 };
 
 #define WHY_SHIFT 8
@@ -53,6 +58,7 @@ struct worker_part {
     struct {
         _Alignas(64) struct dx_board_cell cell;
     } cells[DX_BOARD_SERVERS];
+    struct dx_board_route routes[DX_BOARD_PLACES];
 };
 
 /* What control remembers by itself: nothing of it is read back from memory that data can write. */
@@ -63,11 +69,17 @@ struct place {
 };
 
 struct own_list {
-    bool used;
+    bool used, ever_used;
     char name[DX_BOARD_NAME];
     size_t n;
     uint32_t version;
     struct dx_board_server servers[DX_BOARD_POOL_SERVERS];
+};
+
+struct own_route {
+    uint64_t key;   /* 0: free */
+    uint64_t freed; /* after how many others */
+    uint32_t pool;  /* that it counts for, until the place goes to another route; DX_BOARD_NONE: it is gone */
 };
 
 struct own {
@@ -76,6 +88,11 @@ struct own {
         next_place; /* where the search for a free place goes on: the one freed last is used again last */
     uint32_t places_top; /* places at and above it were never used */
     struct own_list pools[DX_BOARD_POOLS];
+    struct own_route routes[DX_BOARD_ROUTES];
+    uint32_t routes_top;
+    uint64_t frees;
+    struct dx_board_route_sum *bases[DX_BOARD_PLACES]; /* what stood in a place when it was given out again */
+    struct dx_board_route_sum *left[DX_BOARD_POOLS]; /* of routes that have left the pool, and their places */
 };
 
 struct dx_board {
@@ -89,5 +106,8 @@ struct dx_board {
 };
 
 #define BOARD_MAGIC 0xb0a7d001u
+
+/* routes.c: the pool's place is another's from now on. */
+void dx_board_pool_begins(struct dx_board *b, uint32_t pool);
 
 #endif

@@ -169,6 +169,9 @@ uint32_t dx_board_pool_add(struct dx_board *b, const char *name)
         own->n = 0;
         name_key(name, own->name);
         dx_board_pool_hold_set(b, i, DX_HOLD_NONE);
+        if (own->ever_used)
+            dx_board_pool_begins(b, i);
+        own->ever_used = true;
         publish(b, i);
         return i;
     }

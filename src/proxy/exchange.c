@@ -105,6 +105,7 @@ static enum state step_route(struct exchange *x)
     const struct dx_config *c = view_config(x->view);
     x->route = &c->routes[at];
     x->pool = &c->pools[x->route->pool];
+    x->place = x->view->snapshot->places[at];
     x->body_limit = x->route->body_limit;
     if (DX_UNLIKELY(x->request.host.n == 0))
         target_lend_host(x);
@@ -141,6 +142,7 @@ static enum state step_read_body(struct exchange *x)
     if (!x->spool_open) {
         dx_spool_init(&x->spool, (size_t)c->buffer.memory, c->buffer.path);
         x->spool_open = true;
+        x->spool_us = dx_loop_now_us(x->proxy->loop);
         if (!say_continue(x))
             return exchange_answer(x, OUTCOME_NO_MEMORY, NULL);
     }
@@ -171,10 +173,9 @@ static enum state step_read_body(struct exchange *x)
 
 static void went_to(struct exchange *x, struct dx_server *s)
 {
-    size_t n = strlen(dx_server_name(s));
     if (x->tried.n < DX_TRIED_MAX)
         x->tried.id[x->tried.n++] = dx_server_id(s);
-    memcpy(x->server, dx_server_name(s), n < sizeof(x->server) ? n + 1 : sizeof(x->server));
+    memcpy(x->server, dx_server_name(s), sizeof(x->server));
 }
 
 /* No connection could even be begun. */

@@ -10,6 +10,7 @@
 #include "diplex/base/arena.h"
 #include "diplex/base/hash.h"
 #include "diplex/base/slab.h"
+#include "diplex/board/routes.h"
 #include "diplex/crowd.h"
 #include "diplex/forward.h"
 #include "diplex/http1.h"
@@ -32,6 +33,7 @@ struct dx_snapshot {
     struct dx_config *config;
     struct dx_route_table *routes;
     uint32_t *board_pools; /* beside config->pools */
+    uint16_t *places;      /* of the routes on the board; beside config->routes */
 };
 
 /* A worker's own count of who uses a snapshot, so that requests share no counter with other workers. */
@@ -65,6 +67,7 @@ struct dx_proxy {
     struct dx_crowd *crowd;
     unsigned descriptors; /* that the process may have; 0: nobody knows */
     _Atomic uint64_t *counters;
+    struct dx_board_route *routes; /* this worker's copies, by place */
     struct dx_random random;
     struct dx_slab blocks, bulk, exchanges;
     struct dx_comb clients_short, clients_long; /* by the length of their addresses */
@@ -102,7 +105,7 @@ enum state {
 
 enum outcome {
 #define OUTCOME(id, word, status, sentence) OUTCOME_##id,
-#include "proxy/outcomes.def"
+#include "diplex/board/outcomes.def"
     OUTCOME_COUNT,
 };
 struct outcome_row {
@@ -139,6 +142,7 @@ struct exchange {
     size_t request_head_bytes;
     const struct dx_route_config *route;
     const struct dx_pool_config *pool;
+    unsigned place; /* of the route on the board */
     struct dx_slice client_ip, request_id, proto;
     char id_text[32];
     char
@@ -218,6 +222,13 @@ struct exchange {
     struct dx_deadline deadline;
     struct dx_task again;
     uint64_t start_us, start_wall_us, queued_us, picked_us, connected_us, first_byte_us;
+    uint64_t spool_us;     /* READ_BODY was entered */
+    struct waited {        /* for its turn: tally.c */
+        uint64_t since_us; /* it waits; 0: it does not */
+        uint64_t queued_us, held_us;
+        bool for_server; /* not for a slot */
+        bool was_queued, was_held, any;
+    } waited;
 
     struct dx_arena arena;
     _Alignas(16) char lent[12 * 1024];
@@ -369,6 +380,11 @@ static inline void exchange_introduce(const struct exchange *x, struct dx_out *o
     if (DX_UNLIKELY(x->pool->client_ip == DX_CLIENT_IP_PROXY_PROTOCOL))
         exchange_write_preamble(x, o);
 }
+
+/* --- tally.c: what the board keeps for each route --- */
+/* It waits for its turn, still or for another reason; or not any more. */
+void tally_wait(struct exchange *x, bool waits);
+void tally_exchange(struct exchange *x); /* the exchange has ended */
 
 /* --- access.c --- */
 void access_write(struct exchange *x);

@@ -62,6 +62,7 @@ struct dx_proxy *dx_proxy_new(const struct dx_proxy_setup *s)
     p->crowd = s->crowd;
     p->descriptors = s->descriptors;
     p->counters = dx_board_counters(s->board, s->worker);
+    p->routes = dx_board_routes(s->board, s->worker);
     p->random.state = dx_clock_wall_us() ^ ((uint64_t)getpid() << 32) ^ ((uint64_t)s->worker << 56);
     dx_list_init(&p->clients);
     dx_slab_init(&p->blocks, BLOCK_BYTES, KEEP_BLOCKS);

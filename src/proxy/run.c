@@ -37,7 +37,7 @@ static const struct row rows[STATE_COUNT] = {
 
 static const struct outcome_row outcomes[OUTCOME_COUNT] = {
 #define OUTCOME(id, word, status, sentence) {word, sentence, status},
-#include "proxy/outcomes.def"
+#include "diplex/board/outcomes.def"
 };
 
 const struct outcome_row *outcome_row(enum outcome o)
@@ -407,9 +407,11 @@ enum state exchange_delivered(struct exchange *x)
 static void account_lag(struct exchange *x)
 {
     x->body_out -= absorb_unsent(x);
-    if (x->whole_us != 0)
-        proxy_count(x->proxy, DX_COUNTER_SERVER_TIME_SAVED,
-                    (int64_t)(dx_loop_now_us(x->proxy->loop) - x->whole_us));
+    if (x->whole_us == 0)
+        return;
+    uint64_t saved = dx_loop_now_us(x->proxy->loop) - x->whole_us;
+    proxy_count(x->proxy, DX_COUNTER_SERVER_TIME_SAVED, (int64_t)saved);
+    dx_count_add(&x->proxy->routes[x->place].saved_answer_us, saved);
 }
 
 void exchange_account(struct exchange *x)
@@ -420,6 +422,7 @@ void exchange_account(struct exchange *x)
     proxy_count(p, DX_COUNTER_REQUESTS, 1);
     proxy_count(p, DX_COUNTER_BYTES_IN, (int64_t)x->body_in);
     proxy_count(p, DX_COUNTER_BYTES_OUT, (int64_t)x->body_out);
+    tally_exchange(x);
     access_write(x);
     hints_end(x);
 }

@@ -56,6 +56,24 @@ static bool find_pools(struct dx_snapshot *s, const struct dx_board *b, struct d
     return true;
 }
 
+/* Where control has given a route no place of its own, it shares its pool's. */
+static bool find_places(struct dx_snapshot *s, const struct dx_board *b, struct dx_err *err)
+{
+    const struct dx_config *c = s->config;
+    s->places = calloc(c->routes_n ? c->routes_n : 1, sizeof(*s->places));
+    if (s->places == NULL)
+        return dx_err_set(err, "out of memory");
+    for (unsigned i = 0; i < c->routes_n; i++) {
+        const struct dx_route_config *r = &c->routes[i];
+        uint32_t place = DX_BOARD_NONE;
+        if (i < DX_BOARD_ROUTES_EACH)
+            place = dx_board_route_find(b, dx_board_route_key(r->host, r->path, c->pools[r->pool].name));
+        s->places[i] =
+            (uint16_t)(place != DX_BOARD_NONE ? place : DX_BOARD_PLACE_POOL + s->board_pools[r->pool]);
+    }
+    return true;
+}
+
 struct dx_snapshot *dx_snapshot_new(struct dx_slice text, const char *file, const struct dx_board *b,
                                     struct dx_err *err)
 {
@@ -68,7 +86,7 @@ struct dx_snapshot *dx_snapshot_new(struct dx_slice text, const char *file, cons
     atomic_init(&s->refs, 1);
     s->bell = -1;
     s->config = parse(text, file, err);
-    if (s->config == NULL || !make_routes(s, err) || !find_pools(s, b, err))
+    if (s->config == NULL || !make_routes(s, err) || !find_pools(s, b, err) || !find_places(s, b, err))
         dx_snapshot_unref(&s);
     return s;
 }
@@ -103,6 +121,7 @@ void dx_snapshot_unref(struct dx_snapshot **sp)
     dx_route_free(&s->routes);
     dx_config_free(&s->config);
     free(s->board_pools);
+    free(s->places);
     DX_MAGIC_CLEAR(s);
     free(s);
 }

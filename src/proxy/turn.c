@@ -67,7 +67,7 @@ static enum dx_turn_answer ask(struct exchange *x, const struct view_pool *at, s
     return dx_turn_ask(&x->turn, at->gate, x->proxy->desk);
 }
 
-enum dx_turn_answer exchange_take_turn(struct exchange *x, struct dx_server **server)
+static enum dx_turn_answer take(struct exchange *x, struct dx_server **server)
 {
     const struct view_pool *at = &x->view->pools[x->route->pool];
 
@@ -86,6 +86,14 @@ enum dx_turn_answer exchange_take_turn(struct exchange *x, struct dx_server **se
         dx_slot_give_back(&x->turn.slot);
     }
     return DX_TURN_DOWN;
+}
+
+enum dx_turn_answer exchange_take_turn(struct exchange *x, struct dx_server **server)
+{
+    enum dx_turn_answer answer = take(x, server);
+    if (answer == DX_TURN_WAIT || x->waited.since_us != 0)
+        tally_wait(x, answer == DX_TURN_WAIT);
+    return answer;
 }
 
 /* --- in vain --- */
@@ -118,6 +126,7 @@ static enum state come_later(struct exchange *x, enum outcome o)
 enum state exchange_waited_in_vain(struct exchange *x)
 {
     bool held = dx_turn_held(&x->turn);
+    tally_wait(x, false);
     dx_turn_leave(&x->turn);
     return come_later(x, held ? OUTCOME_HOLD_TIMEOUT : OUTCOME_QUEUE_TIMEOUT);
 }

@@ -231,6 +231,11 @@ void pools_news(struct control *c);
 /* The plan shown on the board is in force for good. */
 void pools_settle(struct control *c);
 
+/* ---- routes.c: called by pools.c, with the pools ---- */
+
+void routes_watch(struct control *c, const struct plan *p);
+void routes_forget(struct control *c, const struct plan *gone, const struct plan *kept);
+
 /* ---- drain.c ---- */
 
 /* POST /drain and /undrain, or a look: DX_ADMIN_DRAIN_.... True: *out is JSON; else the reason for a person.

@@ -50,6 +50,7 @@ bool pools_watch(struct control *c, struct plan *p, struct dx_err *err)
     for (unsigned i = 0; i < p->config->pools_n; i++)
         if (!watch(c, &p->pools[i], p->config->resolve, err))
             return false;
+    routes_watch(c, p);
     c->on_board = p;
     return true;
 }
@@ -63,6 +64,7 @@ void pools_forget(struct control *c, const struct plan *gone, const struct plan 
         forget(c, w->board);
         dx_board_pool_remove(c->board, w->board);
     }
+    routes_forget(c, gone, kept);
 }
 
 void pools_settle(struct control *c)
