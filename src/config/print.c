@@ -197,6 +197,9 @@ static void put_value(struct printer *p, const struct dx_config_setting *s, cons
     case TYPE_SERVER_ADDRESS:
         text = ((const struct dx_server_config *)base)->text;
         break;
+    case TYPE_LOG_TARGET:
+        text = ((const struct dx_log_target *)place)->text;
+        break;
     case TYPE_SECRET:
         text = s->max ? "(not.shown.but.it.is.set)" : "(not shown)"; /* what may be read again */
         break;

@@ -41,6 +41,7 @@ static const dx_config_read readers[] = {
     [TYPE_HOST_NAMES] = dx_config_read_host_names,
     [TYPE_URL_PATH] = dx_config_read_text,
     [TYPE_HOST_NAME] = dx_config_read_text,
+    [TYPE_LOG_TARGET] = dx_config_read_log_target,
     [TYPE_STATUSES] = dx_config_read_statuses,
     [TYPE_TRUSTED] = dx_config_read_trusted,
     [TYPE_LISTEN_ADDRESS] = dx_config_read_listen_address,

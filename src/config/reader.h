@@ -130,6 +130,8 @@ void dx_config_read_flag(struct dx_config_reader *r, const struct dx_config_sett
                          void *base);
 void dx_config_read_text(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
                          void *base);
+void dx_config_read_log_target(struct dx_config_reader *r, const struct dx_config_setting *s,
+                               struct dx_node *v, void *base);
 void dx_config_read_statuses(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
                              void *base);
 void dx_config_read_listens(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,

@@ -11,7 +11,8 @@ _Static_assert(
         sizeof(enum dx_access_format) == sizeof(unsigned) && sizeof(enum dx_log_level) == sizeof(unsigned) &&
         sizeof(enum dx_sticky) == sizeof(unsigned) && sizeof(enum dx_client_ip) == sizeof(unsigned) &&
         sizeof(enum dx_fair) == sizeof(unsigned) && sizeof(enum dx_sandbox_mode) == sizeof(unsigned) &&
-        sizeof(enum dx_admin_read) == sizeof(unsigned) && sizeof(enum dx_log_query) == sizeof(unsigned),
+        sizeof(enum dx_admin_read) == sizeof(unsigned) && sizeof(enum dx_log_facility) == sizeof(unsigned) &&
+        sizeof(enum dx_log_query) == sizeof(unsigned),
     "words are written as unsigned");
 
 static void put(void *base, const struct dx_config_setting *s, const void *value, size_t bytes)

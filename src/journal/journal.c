@@ -3,94 +3,77 @@
  * Two batches: workers fill one while the thread writes the other. The lock is held for a memcpy, never for a
  * write(2).
  */
+#include "diplex/journal.h"
+
 #include <errno.h>
-#include <limits.h>
-#include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "diplex/journal.h"
 #include "diplex/os/clock.h"
+#include "journal/internal.h"
 
 #define JOURNAL_MAGIC 0x4a524e4cu
-#define FAREWELL_MS   1000u /* how long the last batch may take when the journal ends */
-#define POLL_MS       100
-#define STUCK_MS      1500u /* after which the thread is not waited for: its farewell is over, too */
+#define STUCK_MS      1500u     /* after which the thread is not waited for: its farewell is over, too */
+#define TELL_EVERY_US 60000000u /* how often it is told that lines were dropped */
 
-struct batch {
-    char *p;
-    size_t n;
-};
-
-struct dx_journal {
-    uint32_t magic;
-    int fd;
-    size_t batch_bytes;
-    unsigned flush_ms;
-    bool is_file;
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    struct batch filling, writing;
-    bool ending, ended;
-    bool left_behind;      /* stuck in a write when it was to end: the thread frees it all */
-    _Atomic bool hurry;    /* ending: a reader that does not read is given up soon */
-    _Atomic uint64_t lost; /* lines that could not be written, since somebody asked */
-    uint64_t give_up_us;   /* when; 0: no hurry yet. The thread's own, as the next */
-    bool torn;             /* the last line that was written is not whole */
-};
-
-/* One farewell for all that is left, however slowly it goes. */
-static bool patience_is_over(struct dx_journal *j)
+static uint64_t lines_in(struct dx_slice s)
 {
-    if (!j->hurry)
+    uint64_t n = 0;
+    for (size_t i = 0; i < s.n; i++)
+        n += s.p[i] == '\n';
+    return n;
+}
+
+/* Another way is taken in the middle of a batch when nobody reads at the end of the old one. The line whose
+ * beginning is there ends there. */
+static bool turn(struct dx_journal *j, struct dx_slice *left, uint64_t *lost)
+{
+    bool torn = j->torn;
+
+    if (!j->turning)
         return false;
-    if (j->give_up_us == 0)
-        j->give_up_us = dx_clock_us() + FAREWELL_MS * 1000;
-    return dx_clock_us() >= j->give_up_us;
-}
-
-/* How much of it was written, which is all but when the reader is gone or the disk is full: then lines have
- * nowhere to go. */
-static size_t write_out(struct dx_journal *j, const char *p, size_t n)
-{
-    size_t done = 0;
-
-    while (done < n && !patience_is_over(j)) {
-        struct pollfd ready = {.fd = j->fd, .events = POLLOUT};
-        if (!j->is_file && poll(&ready, 1, POLL_MS) <= 0)
-            continue;
-        /* A pipe that is ready takes PIPE_BUF bytes without blocking, and no promise is made for more. */
-        size_t most = j->is_file || n - done < PIPE_BUF ? n - done : PIPE_BUF;
-        ssize_t wrote = write(j->fd, p + done, most);
-        if (wrote > 0)
-            done += (size_t)wrote;
-        else if (errno != EINTR && errno != EAGAIN)
-            break;
+    pthread_mutex_lock(&j->lock);
+    way_take_next(j);
+    pthread_mutex_unlock(&j->lock);
+    if (torn) {
+        size_t rest = dx_slice_find(*left, '\n');
+        rest += rest < left->n;
+        *left = dx_slice_of(left->p + rest, left->n - rest);
+        *lost += 1;
     }
-    return done;
+    return true;
 }
 
-/* A line of which only a part found room on the disk ends there, and does not run into the next one. */
+/* It works again, after lines have been dropped. */
+static void tell(struct dx_journal *j)
+{
+    uint64_t now = dx_clock_us();
+
+    if (j->again == NULL || (j->told_us != 0 && now - j->told_us < TELL_EVERY_US))
+        return;
+    j->told_us = now;
+    j->again(j->again_arg, atomic_exchange(&j->untold, 0));
+}
+
 static void write_batch(struct dx_journal *j)
 {
-    const char *p = j->writing.p;
-    size_t n = j->writing.n, done = 0;
+    struct dx_slice left = dx_slice_of(j->writing.p, j->writing.n);
+    uint64_t lost = 0;
 
-    if (j->torn)
-        j->torn = write_out(j, "\n", 1) == 0;
-    if (!j->torn)
-        done = write_out(j, p, n);
-    if (done > 0)
-        j->torn = p[done - 1] != '\n';
-    for (size_t i = done; i < n; i++)
-        j->lost += p[i] == '\n';
+    do {
+        size_t done = way_write(j, left, &lost);
+        left = dx_slice_of(left.p + done, left.n - done);
+    } while (left.n > 0 && turn(j, &left, &lost));
+    lost += lines_in(left);
     j->writing.n = 0;
+    if (lost > 0) {
+        j->lost += lost;
+        j->untold += lost;
+    } else if (j->untold > 0) {
+        tell(j);
+    }
 }
 
 static struct timespec from_now(unsigned ms)
@@ -106,25 +89,35 @@ static struct timespec from_now(unsigned ms)
     return t;
 }
 
-/* Waits until there is something to write: a half-full batch at once, anything after flush_ms. */
+/* Waits until there is something to do: a half-full batch or another way at once, anything after flush_ms. */
 static void wait_for_lines(struct dx_journal *j)
 {
-    while (!j->ending && j->filling.n == 0)
+    while (!j->ending && !j->turning && j->filling.n == 0)
         pthread_cond_wait(&j->wake, &j->lock);
-    if (j->ending || j->filling.n >= j->batch_bytes / 2 || j->flush_ms == 0)
+    if (j->ending || j->turning || j->filling.n >= j->batch_bytes / 2 || j->flush_ms == 0)
         return;
     const struct timespec until = from_now(j->flush_ms);
-    while (!j->ending && j->filling.n < j->batch_bytes / 2)
+    while (!j->ending && !j->turning && j->filling.n < j->batch_bytes / 2)
         if (pthread_cond_timedwait(&j->wake, &j->lock, &until) == ETIMEDOUT)
             return;
+}
+
+static void close_way(struct dx_journal_way *w)
+{
+    if (w->owned)
+        close(w->fd);
 }
 
 static void destroy(struct dx_journal *j)
 {
     pthread_cond_destroy(&j->wake);
     pthread_mutex_destroy(&j->lock);
+    close_way(&j->way);
+    if (j->turning)
+        close_way(&j->next);
     free(j->filling.p);
     free(j->writing.p);
+    free(j->room);
     DX_MAGIC_CLEAR(j);
     free(j);
 }
@@ -136,6 +129,8 @@ static void *writer(void *arg)
     pthread_mutex_lock(&j->lock);
     for (;;) {
         wait_for_lines(j);
+        if (j->turning)
+            way_take_next(j);
         if (j->filling.n == 0 && j->ending)
             break;
         struct batch full = j->filling;
@@ -154,7 +149,7 @@ static void *writer(void *arg)
     return NULL;
 }
 
-struct dx_journal *dx_journal_new(int fd, size_t batch_bytes, unsigned flush_ms)
+struct dx_journal *dx_journal_new(const struct dx_journal_way *w, size_t batch_bytes, unsigned flush_ms)
 {
     struct dx_journal *j = calloc(1, sizeof(*j));
     pthread_condattr_t monotonic;
@@ -162,25 +157,25 @@ struct dx_journal *dx_journal_new(int fd, size_t batch_bytes, unsigned flush_ms)
     if (j == NULL)
         return NULL;
     DX_MAGIC_SET(j, JOURNAL_MAGIC);
-    j->fd = fd;
+    j->way = *w;
+    way_look(j);
     j->batch_bytes = batch_bytes;
     j->flush_ms = flush_ms;
-    struct stat st;
-    j->is_file = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    j->stamp_s = -1;
     j->filling.p = malloc(batch_bytes);
     j->writing.p = malloc(batch_bytes);
+    j->room = malloc(FRAME_BYTES);
     pthread_mutex_init(&j->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&j->wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    if (j->filling.p == NULL || j->writing.p == NULL || pthread_create(&j->thread, NULL, writer, j) != 0) {
-        free(j->filling.p);
-        free(j->writing.p);
-        free(j);
-        return NULL;
-    }
-    return j;
+    bool room = j->filling.p != NULL && j->writing.p != NULL && j->room != NULL;
+    if (room && pthread_create(&j->thread, NULL, writer, j) == 0)
+        return j;
+    j->way.owned = false;
+    destroy(j);
+    return NULL;
 }
 
 /* False: the thread is stuck in a write. Two processes may have seen the same last room in a pipe. */
@@ -230,11 +225,34 @@ bool dx_journal_write(struct dx_journal *j, struct dx_slice lines)
             pthread_cond_signal(&j->wake);
     }
     pthread_mutex_unlock(&j->lock);
+    if (!fits)
+        j->untold += lines_in(lines);
     return fits;
+}
+
+void dx_journal_turn(struct dx_journal *j, const struct dx_journal_way *w)
+{
+    DX_MAGIC_OK(j, JOURNAL_MAGIC);
+    pthread_mutex_lock(&j->lock);
+    if (j->turning)
+        close_way(&j->next);
+    j->next = *w;
+    j->turning = true;
+    pthread_cond_signal(&j->wake);
+    pthread_mutex_unlock(&j->lock);
 }
 
 uint64_t dx_journal_lost(struct dx_journal *j)
 {
     DX_MAGIC_OK(j, JOURNAL_MAGIC);
     return j->lost == 0 ? 0 : atomic_exchange(&j->lost, 0);
+}
+
+void dx_journal_on_again(struct dx_journal *j, void (*again)(void *arg, uint64_t lines), void *arg)
+{
+    DX_MAGIC_OK(j, JOURNAL_MAGIC);
+    pthread_mutex_lock(&j->lock);
+    j->again_arg = arg;
+    j->again = again;
+    pthread_mutex_unlock(&j->lock);
 }

@@ -42,6 +42,7 @@ static bool send_all(struct control *c)
 {
     letters_send(c, &(struct dx_letter){.type = DX_LETTER_BOARD, .fd = dx_board_fd(c->board)});
     letters_send(c, &(struct dx_letter){.type = DX_LETTER_NEWS, .fd = c->news});
+    logs_send(c, c->now);
     return letters_send_plan(c, c->now, true);
 }
 

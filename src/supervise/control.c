@@ -12,7 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "diplex/journal.h"
 #include "diplex/os/clock.h"
 #include "diplex/os/fd.h"
 #include "diplex/os/memory.h"
@@ -176,6 +175,12 @@ static void on_hup(struct dx_signal *s, int number)
     reload_ask(DX_CONTAINER(s, struct control, on_hup), NULL);
 }
 
+static void on_usr1(struct dx_signal *s, int number)
+{
+    (void)number;
+    (void)logs_reopen(DX_CONTAINER(s, struct control, on_usr1));
+}
+
 static void on_child(struct dx_signal *s, int number)
 {
     (void)number;
@@ -188,8 +193,10 @@ static bool start_signals(struct control *c, struct dx_err *err)
     c->on_int.on_signal = on_stop_signal;
     c->on_hup.on_signal = on_hup;
     c->on_child.on_signal = on_child;
+    c->on_usr1.on_signal = on_usr1;
     if (dx_signal_start(c->loop, &c->on_term, SIGTERM) && dx_signal_start(c->loop, &c->on_int, SIGINT) &&
-        dx_signal_start(c->loop, &c->on_hup, SIGHUP) && dx_signal_start(c->loop, &c->on_child, SIGCHLD))
+        dx_signal_start(c->loop, &c->on_hup, SIGHUP) && dx_signal_start(c->loop, &c->on_usr1, SIGUSR1) &&
+        dx_signal_start(c->loop, &c->on_child, SIGCHLD))
         return true;
     return dx_err_set(err, "cannot watch signals");
 }
@@ -248,8 +255,9 @@ static bool start(struct control *c, struct dx_err *err)
     control_set_log_level(c, c->now->config->log_level);
     uint64_t descriptors = dx_fd_raise_limit();
     dx_log(DX_LOG_DEBUG, "starting", DX_KI("descriptors", descriptors));
-    return settle(c, err) && guard(c, err) && start_machines(c, err) && doors_open(c, err) &&
-           history_start(c, err) && open_listeners(c, err) && pools_watch(c, c->now, err);
+    return settle(c, err) && guard(c, err) && logs_open(c->now, NULL, err) && start_machines(c, err) &&
+           doors_open(c, err) && history_start(c, err) && open_listeners(c, err) &&
+           pools_watch(c, c->now, err);
 }
 
 /* Its end is waited for, so that nobody finds the port taken after we are gone. */
@@ -274,6 +282,7 @@ static void control_free(struct control *c)
         dx_signal_stop(&c->on_int);
         dx_signal_stop(&c->on_hup);
         dx_signal_stop(&c->on_child);
+        dx_signal_stop(&c->on_usr1);
     }
     doors_close(c);
     history_stop(c);
@@ -298,12 +307,27 @@ static struct dx_journal *events;
 
 static void to_events(struct dx_slice line) { (void)!dx_journal_write(events, line); }
 
-/* When control has given up its rights: a thread that was there before would keep them. */
-static bool start_log(struct dx_err *err)
+static void on_again(void *arg, uint64_t lines)
 {
-    events = dx_journal_new(STDERR_FILENO, BATCH_BYTES, 0);
-    if (!events)
+    (void)arg;
+    dx_log(DX_LOG_WARN, "log_lines_dropped", DX_KS("log", "error"), DX_KI("lines", lines));
+}
+
+void control_turn_log(const struct dx_journal_way *w) { dx_journal_turn(events, w); }
+
+/* When control has given up its rights: a thread that was there before would keep them. */
+static bool start_log(const struct control *c, struct dx_err *err)
+{
+    struct dx_journal_way way;
+    dx_journal_learn_zone();
+    if (!logs_way(c->now, LOG_OWN, &way))
         return dx_err_sys(err, "cannot start the log");
+    events = dx_journal_new(&way, BATCH_BYTES, 0);
+    if (!events) {
+        dx_fd_close(&way.fd);
+        return dx_err_sys(err, "cannot start the log");
+    }
+    dx_journal_on_again(events, on_again, NULL);
     dx_log_set_sink(to_events);
     return true;
 }
@@ -341,7 +365,7 @@ int dx_control_run(const char *file)
     } else {
         c->now->generation = ++c->generations;
         c->exit_code = 1;
-        if (start(c, &err) && start_log(&err)) {
+        if (start(c, &err) && start_log(c, &err)) {
             child_start(c);
             watchdog_start(c);
             dx_loop_run(c->loop);

@@ -16,6 +16,7 @@
 #include "diplex/fetch.h"
 #include "diplex/health.h"
 #include "diplex/ipc.h"
+#include "diplex/journal.h"
 #include "diplex/loop.h"
 #include "diplex/resolve.h"
 #include "diplex/sandbox.h"
@@ -38,6 +39,7 @@ struct listener {
 };
 
 enum { DOOR_SOCKET, DOOR_TCP, DOORS };
+enum { LOG_ACCESS = DX_LETTER_LOG_ACCESS, LOG_OWN = DX_LETTER_LOG_OWN, LOGS };
 
 struct plan {
     uint64_t generation;
@@ -45,6 +47,7 @@ struct plan {
     struct dx_config *config;
     struct listener **listeners;
     size_t listeners_n;
+    struct dx_journal_way logs[LOGS]; /* fd -1: not open */
     struct watched {
         uint32_t board;             /* DX_BOARD_NONE until it is on the board */
         uint64_t failures;          /* connect failures and resets of its servers when last looked at */
@@ -158,7 +161,7 @@ struct control {
     struct door doors[DOORS];
     struct dx_history *history; /* NULL: nobody could ask for it */
     struct dx_timer sampling;
-    struct dx_signal on_term, on_int, on_hup, on_child;
+    struct dx_signal on_term, on_int, on_hup, on_child, on_usr1;
 
     struct plan *now, *next;
     const struct plan *on_board; /* the plan whose pools the board shows */
@@ -204,6 +207,19 @@ void control_on_ready(struct control *c, uint64_t generation, const char *unappl
 void control_on_refused(struct control *c, uint64_t generation, const char *why);
 void control_on_sandbox(struct control *c, const char *text);
 void control_on_data_ended(struct control *c, bool clean); /* clean: it left with code 0 */
+
+void control_turn_log(const struct dx_journal_way *w); /* control's own lines go there; takes it over */
+
+/* ---- logs.c ---- */
+
+/* Opens what `now` (may be NULL) does not have already. All or nothing: logs_close in any case. */
+bool logs_open(struct plan *p, const struct plan *now, struct dx_err *err) DX_CHECKED;
+void logs_close(struct plan *p);
+/* A way of its own, with a descriptor of its own. */
+bool logs_way(const struct plan *p, unsigned which, struct dx_journal_way *out) DX_CHECKED;
+void logs_send(struct control *c, const struct plan *p);        /* both, to data */
+void logs_follow(struct control *c, const struct plan *before); /* c->now is in force, and the other one was */
+bool logs_reopen(struct control *c); /* all that have names; false: one could not be, and an event says why */
 
 /* ---- child.c ---- */
 

@@ -46,6 +46,8 @@ struct plan *plan_read(const char *file, struct dx_text *report, struct dx_err *
     }
     for (unsigned i = 0; i < DOORS; i++)
         p->door_fds[i] = -1;
+    for (unsigned i = 0; i < LOGS; i++)
+        p->logs[i].fd = -1;
     if (!dx_control_source_read(file, &p->source, first))
         goto sentence;
     p->config = dx_config_parse(dx_slice_of(p->source.text, p->source.n), p->source.name, dx_control_env,
@@ -72,6 +74,7 @@ void plan_free(struct plan **plan)
         return;
     listeners_close(p);
     doors_forget(p);
+    logs_close(p);
     free(p->pools);
     dx_config_free(&p->config);
     dx_control_source_fini(&p->source);

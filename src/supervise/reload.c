@@ -85,6 +85,7 @@ static void commit(struct control *c)
     if (!doors_use(c, c->now, old, &err))
         dx_log(DX_LOG_ERROR, "admin_failed", DX_KS("error", err.text));
     activation_tell(&c->given, c->now);
+    logs_follow(c, old);
     pools_forget(c, old, c->now);
     pools_settle(c);
     plan_free(&old);
@@ -111,7 +112,7 @@ static struct plan *prepare(struct control *c, struct dx_text *report, struct dx
         return NULL;
     next->generation = ++c->generations;
     const struct listeners_from from = {.now = c->now, .given = &c->given, .workers = c->workers};
-    if (doors_prepare(c, next, err) && listeners_open(next, &from, err)) {
+    if (logs_open(next, c->now, err) && doors_prepare(c, next, err) && listeners_open(next, &from, err)) {
         if (pools_watch(c, next, err))
             return next;
         undo(c, next);

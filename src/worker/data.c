@@ -18,10 +18,7 @@
 
 #define SOCKETS_MAX \
     (LISTENERS_MAX * 2) /* addresses known: those in force and those of the next configuration */
-#define CONFIG_MAX      (64u * 1024 * 1024)
-#define BATCH_BYTES     (128u * 1024)
-#define ACCESS_FLUSH_MS 50
-#define EVENTS_FLUSH_MS 0
+#define CONFIG_MAX (64u * 1024 * 1024)
 
 struct sockets { /* of one address: one for each worker, or one for all */
     char text[DX_LETTER_TEXT];
@@ -36,7 +33,7 @@ struct data {
     struct dx_timer deadline;
     struct dx_board *board;
     struct dx_queues *queues;
-    struct dx_journal *access;
+    struct logs logs;
     struct dx_proxy_hints *hints;
     struct dx_crowd *crowd;
     struct sockets sockets[SOCKETS_MAX];
@@ -51,10 +48,6 @@ struct data {
     bool deaf; /* the listening sockets are closed */
     int exit_code;
 };
-
-static struct dx_journal *events; /* the log's sink has no argument */
-
-static void to_events(struct dx_slice line) { (void)!dx_journal_write(events, line); }
 
 static void answer(struct data *d, enum dx_letter_type type, uint64_t number, const char *text)
 {
@@ -129,15 +122,9 @@ static bool start_workers(struct data *d, const struct dx_config *c, struct dx_e
     if (!confines_enter(&d->confines, c, d->letters, err))
         return false;
     answer(d, DX_LETTER_SANDBOX, 0, d->confines.sandbox.text);
-    if (events == NULL) /* the first thread: all that come inherit what is given up */
-        events = dx_journal_new(STDERR_FILENO, BATCH_BYTES, EVENTS_FLUSH_MS);
-    if (events == NULL)
-        return dx_err_sys(err, "cannot start the log");
-    dx_log_set_sink(to_events);
+    if (!logs_start(&d->logs, err)) /* the first threads: all that come inherit what is given up */
+        return false;
     d->workers_n = dx_board_workers(d->board);
-    d->access = dx_journal_new(STDOUT_FILENO, BATCH_BYTES, ACCESS_FLUSH_MS);
-    if (d->access == NULL)
-        return dx_err_sys(err, "cannot start the access log");
     d->hints = dx_proxy_hints_new();
     d->crowd = dx_crowd_new(descriptors < UINT32_MAX ? (unsigned)descriptors : UINT32_MAX);
     if (d->hints == NULL || d->crowd == NULL)
@@ -148,7 +135,7 @@ static bool start_workers(struct data *d, const struct dx_config *c, struct dx_e
                                      .queues = d->queues,
                                      .news_fd = d->news,
                                      .report_fd = d->report,
-                                     .access = d->access,
+                                     .access = d->logs.access,
                                      .hints = d->hints,
                                      .crowd = d->crowd,
                                      .descriptors = descriptors < UINT32_MAX ? (unsigned)descriptors : 0};
@@ -379,6 +366,9 @@ static void on_letter(struct data *d, struct dx_letter *l)
         for (unsigned i = 0; i < d->workers_n; i++)
             worker_ping(d->workers[i], l->number);
         break;
+    case DX_LETTER_LOG:
+        logs_on_letter(&d->logs, l);
+        break;
     case DX_LETTER_STOP:
         on_stop(d, l->number);
         break;
@@ -436,7 +426,7 @@ static void fini(struct data *d)
     archive_clear(&d->archive, NULL);
     for (unsigned i = 0; i < SOCKETS_MAX; i++)
         close_sockets(&d->sockets[i]);
-    dx_journal_free(&d->access);
+    logs_end_access(&d->logs);
     dx_proxy_hints_free(&d->hints);
     dx_crowd_free(&d->crowd);
     dx_queues_free(&d->queues);
@@ -455,6 +445,7 @@ int dx_data_run(int letters_fd)
         return 1;
     leave_signals_to_control();
     dx_log_set_source("data");
+    logs_init(&d->logs);
     for (unsigned i = 0; i < SOCKETS_MAX; i++)
         memset(d->sockets[i].fd, 0xff, sizeof(d->sockets[i].fd)); /* -1 everywhere */
     d->letters = letters_fd;
@@ -473,8 +464,7 @@ int dx_data_run(int letters_fd)
     dx_loop_run(d->loop);
     int code = d->exit_code;
     fini(d);
-    dx_log_set_sink(NULL);
-    dx_journal_free(&events);
+    logs_end(&d->logs);
     free(d);
     return code;
 }

@@ -6,6 +6,8 @@
 
 #include <pthread.h>
 
+#include "diplex/ipc.h"
+#include "diplex/journal.h"
 #include "diplex/net.h"
 #include "diplex/proxy.h"
 #include "diplex/sandbox.h"
@@ -101,6 +103,18 @@ bool confines_enter(struct confines *c, const struct dx_config *config, int lett
 void confines_follow(struct confines *c, struct dx_snapshot *s);
 const char *confines_unapplied(const struct confines *c); /* names of settings, or nothing */
 void confines_fini(struct confines *c);
+
+/* Where the two logs of the process go, in logs.c: as control's letters say, and before they do to the standard streams. */
+struct logs {
+    struct dx_journal_way ways[DX_LETTER_LOGS]; /* until there is a journal to take them */
+    struct dx_journal *access;
+};
+void logs_init(struct logs *l);
+/* Once, when the process has locked itself in: their threads inherit that. */
+bool logs_start(struct logs *l, struct dx_err *err) DX_CHECKED;
+void logs_on_letter(struct logs *l, struct dx_letter *letter); /* takes its descriptor */
+void logs_end_access(struct logs *l);                          /* after the workers */
+void logs_end(struct logs *l);                                 /* the own one, last of all */
 
 /* The snapshots that a worker may still use, in archive.c. The main thread alone frees them: workers have
  * clients waiting, and a configuration may be large. */

@@ -41,9 +41,15 @@ static void teardown(void)
     close_end(1);
 }
 
+static struct dx_journal *stream(int fd, size_t batch, unsigned flush_ms)
+{
+    const struct dx_journal_way way = dx_journal_stream(fd);
+    return dx_journal_new(&way, batch, flush_ms);
+}
+
 static struct dx_journal *journal(unsigned flush_ms)
 {
-    struct dx_journal *j = dx_journal_new(ends[1], BATCH, flush_ms);
+    struct dx_journal *j = stream(ends[1], BATCH, flush_ms);
     ck_assert_ptr_nonnull(j);
     return j;
 }
@@ -170,7 +176,7 @@ START_TEST(it_ends_in_bounded_time_whatever_the_reader_does)
     int slow[2];
     pthread_t reader, other;
     ck_assert_int_eq(pipe2(slow, O_CLOEXEC), 0);
-    struct dx_journal *blocked = journal(1), *trickling = dx_journal_new(slow[1], 1024 * 1024, 1);
+    struct dx_journal *blocked = journal(1), *trickling = stream(slow[1], 1024 * 1024, 1);
     ck_assert_ptr_nonnull(trickling);
     (void)write_until_dropped(blocked);
     (void)write_until_dropped(trickling);
@@ -204,7 +210,7 @@ START_TEST(a_file_gets_every_line)
     int fd = mkstemp(name);
     ck_assert_int_ge(fd, 0);
     (void)unlink(name);
-    struct dx_journal *j = dx_journal_new(fd, BATCH, 0);
+    struct dx_journal *j = stream(fd, BATCH, 0);
     ck_assert_ptr_nonnull(j);
     ck_assert(dx_journal_write(j, DX_SLICE("first\n")));
     ck_assert(dx_journal_write(j, DX_SLICE("second\n")));
@@ -242,7 +248,7 @@ START_TEST(a_line_that_found_no_room_does_not_run_into_the_next_one)
     ck_assert_int_ge(fd, 0);
     (void)unlink(name);
     (void)signal(SIGXFSZ, SIG_IGN);
-    struct dx_journal *j = dx_journal_new(fd, BATCH, 0);
+    struct dx_journal *j = stream(fd, BATCH, 0);
     ck_assert_ptr_nonnull(j);
     limit_files(10);
     write_and_wait(j, "first\nsecond\nthird\n", fd, 10);
@@ -270,7 +276,7 @@ START_TEST(one_that_is_stuck_in_a_write_is_left_behind)
     int stuck[2];
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stuck), 0);
     static char all[1024 * 1024];
-    struct dx_journal *j = dx_journal_new(stuck[1], sizeof(all), 0);
+    struct dx_journal *j = stream(stuck[1], sizeof(all), 0);
     ck_assert_ptr_nonnull(j);
     /* A socket says that it is writable with less room than PIPE_BUF. */
     int small = 4608;

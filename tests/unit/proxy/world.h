@@ -333,7 +333,8 @@ static inline void world_make(const char *kind, size_t servers, const char *pool
     board = dx_board_new(1, &err);
     ck_assert(loop != NULL && board != NULL);
     ck_assert_int_eq(pipe2(access_log, O_CLOEXEC), 0);
-    journal = dx_journal_new(access_log[1], 60 * 1024, 1);
+    const struct dx_journal_way way = dx_journal_stream(access_log[1]);
+    journal = dx_journal_new(&way, 60 * 1024, 1);
     ck_assert_ptr_nonnull(journal);
     front = open_door();
     ck_assert(dx_fd_set_nonblocking(front));
