@@ -59,6 +59,8 @@ struct dx_admin_owner {
     bool (*drain)(void *arg, enum dx_admin_drain what, struct dx_slice server, struct dx_text *out);
     /* The same of a pool's requests. */
     bool (*hold)(void *arg, enum dx_board_hold hold, struct dx_slice pool, struct dx_text *out);
+    /* Opens the logs' files again; the same, for POST /reopen. */
+    bool (*reopen)(void *arg, struct dx_text *out);
     /* The JSON document of GET /history: what is newer than number `since`. */
     void (*history)(void *arg, uint64_t since, struct dx_text *out);
     void *arg;

@@ -8,6 +8,18 @@ void answer_reload(struct dx_admin *a, struct dx_admin_reply *r)
     owner->reload(owner->arg, r);
 }
 
+void answer_reopen(struct dx_admin *a, struct dx_admin_reply *r)
+{
+    const struct dx_admin_owner *owner = admin_owner(a);
+    struct dx_text text;
+    dx_text_init(&text);
+    if (owner->reopen(owner->arg, &text))
+        reply_send_made(r, 200, TYPE_JSON, &text);
+    else
+        reply_send_made(r, 503, TYPE_TEXT, &text);
+    dx_text_fini(&text);
+}
+
 static void send_done(struct dx_admin_reply *r, bool done, const struct dx_text *text)
 {
     if (done)

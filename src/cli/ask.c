@@ -102,6 +102,21 @@ int cli_reload(const struct cli_options *o)
     return exit_code;
 }
 
+int cli_reopen(const struct cli_options *o)
+{
+    struct dx_fetch_answer answer;
+    int exit_code = CLI_OK;
+    if (!cli_ask(o, "POST", "/reopen", STATUS_TIMEOUT_MS, &answer, &exit_code))
+        return exit_code;
+    bool ok = answer.status == 200;
+    if (ok)
+        puts("reopened");
+    else
+        fprintf(stderr, "%sdiplex: the old one goes on\n", answer.body ? answer.body : "");
+    free(answer.body);
+    return ok ? CLI_OK : CLI_FAILED;
+}
+
 int cli_status(const struct cli_options *o)
 {
     struct dx_fetch_answer answer;

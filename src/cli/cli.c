@@ -44,7 +44,7 @@ static int schema(const struct cli_options *o)
 static const struct cli_command commands[] = {
     {"run", "c", 0, 0, run, "[-c FILE]", "serve; also what `diplex` alone does",
      "SIGTERM and SIGINT stop it, running requests may finish; a second one stops it at once.\n"
-     "SIGHUP reads the file again.\n",
+     "SIGHUP reads the file again, SIGUSR1 opens the files of its logs again.\n",
      CLI_NOTHING},
     {"check", "cq", 0, 0, cli_check, "[-c FILE] [-q]", "check a configuration and print what is in force", "",
      CLI_NOTHING},
@@ -59,6 +59,11 @@ static const struct cli_command commands[] = {
      "make the running diplex read its file again, and wait for it",
      "The running diplex reads the file it was started with. Exit code 2: it is faulty, nothing has\n"
      "changed, the faults are printed; 1: nothing answers.\n",
+     CLI_NOTHING},
+    {"reopen", "ca", 0, 0, cli_reopen, "[-c FILE] [-a PATH]",
+     "make the running diplex open its log files again",
+     "For logrotate, after it has moved them; SIGUSR1 does the same without an answer. Exit code 1: one\n"
+     "cannot be opened, and the old one goes on, or nothing answers.\n",
      CLI_NOTHING},
     {"status", "caj", 0, 0, cli_status, "[--json] [-c FILE] [-a PATH]",
      "print what the running diplex says of itself, as JSON", "", CLI_NOTHING},

@@ -95,6 +95,7 @@ int cli_hold(const struct cli_options *o);
 int cli_release(const struct cli_options *o);
 int cli_manual(const struct cli_options *o);
 int cli_reload(const struct cli_options *o);
+int cli_reopen(const struct cli_options *o);
 int cli_status(const struct cli_options *o);
 int cli_undrain(const struct cli_options *o);
 

@@ -178,7 +178,7 @@ static void on_hup(struct dx_signal *s, int number)
 static void on_usr1(struct dx_signal *s, int number)
 {
     (void)number;
-    (void)logs_reopen(DX_CONTAINER(s, struct control, on_usr1));
+    (void)!logs_reopen(DX_CONTAINER(s, struct control, on_usr1), NULL);
 }
 
 static void on_child(struct dx_signal *s, int number)

@@ -219,7 +219,9 @@ void logs_close(struct plan *p);
 bool logs_way(const struct plan *p, unsigned which, struct dx_journal_way *out) DX_CHECKED;
 void logs_send(struct control *c, const struct plan *p);        /* both, to data */
 void logs_follow(struct control *c, const struct plan *before); /* c->now is in force, and the other one was */
-bool logs_reopen(struct control *c); /* all that have names; false: one could not be, and an event says why */
+/* All that have names. True: *out is JSON; else it says to a person what could not be opened, and goes on as it was.
+ * `out` may be NULL: an event says it in any case. */
+bool logs_reopen(struct control *c, struct dx_text *out) DX_CHECKED;
 
 /* ---- child.c ---- */
 

@@ -64,6 +64,13 @@ static bool drain(void *arg, enum dx_admin_drain what, struct dx_slice server, s
     return drain_server(c, what, server, out);
 }
 
+static bool reopen(void *arg, struct dx_text *out)
+{
+    struct control *c = arg;
+    DX_MAGIC_OK(c, CONTROL_MAGIC);
+    return logs_reopen(c, out);
+}
+
 static bool hold(void *arg, enum dx_board_hold what, struct dx_slice pool, struct dx_text *out)
 {
     struct control *c = arg;
@@ -73,7 +80,12 @@ static bool hold(void *arg, enum dx_board_hold what, struct dx_slice pool, struc
 
 const struct dx_admin_owner *door_owner(struct control *c, struct dx_admin_owner *out)
 {
-    *out = (struct dx_admin_owner){
-        .facts = tell, .reload = reload, .drain = drain, .hold = hold, .history = history_tell, .arg = c};
+    *out = (struct dx_admin_owner){.facts = tell,
+                                   .reload = reload,
+                                   .reopen = reopen,
+                                   .drain = drain,
+                                   .hold = hold,
+                                   .history = history_tell,
+                                   .arg = c};
     return out;
 }

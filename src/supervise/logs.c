@@ -147,7 +147,7 @@ void logs_follow(struct control *c, const struct plan *before)
 
 /* ---- SIGUSR1 ---- */
 
-static bool reopen(struct plan *p, unsigned which)
+static bool reopen(struct plan *p, unsigned which, struct dx_text *out)
 {
     struct dx_err err = {{0}};
     struct dx_journal_way fresh;
@@ -155,6 +155,8 @@ static bool reopen(struct plan *p, unsigned which)
     if (!open_way(p->config, which, &fresh, &err)) {
         dx_log(DX_LOG_ERROR, "log_reopen_failed", DX_KS("log", words[which]), DX_KS("reason", err.text),
                DX_KS("effect", "the old one goes on"));
+        if (out)
+            dx_text_addf(out, "%s\n", err.text);
         return false;
     }
     dx_fd_close(&p->logs[which].fd);
@@ -173,7 +175,7 @@ static void reopen_next(struct control *c, unsigned which)
     c->next->logs[which] = w;
 }
 
-bool logs_reopen(struct control *c)
+bool logs_reopen(struct control *c, struct dx_text *out)
 {
     unsigned reopened = 0;
     bool all = true;
@@ -182,7 +184,7 @@ bool logs_reopen(struct control *c)
         enum dx_log_to to = target_of(c->now->config, i)->to;
         if (to == DX_LOG_STDOUT || to == DX_LOG_STDERR)
             continue;
-        bool done = reopen(c->now, i);
+        bool done = reopen(c->now, i, out);
         all &= done;
         reopened += done;
         reopen_next(c, i);
@@ -190,5 +192,7 @@ bool logs_reopen(struct control *c)
             use(c, i);
     }
     dx_log(DX_LOG_INFO, "logs_reopened", DX_KI("logs", reopened));
+    if (all && out)
+        dx_text_addf(out, "{\"result\":\"reopened\",\"logs\":%u}\n", reopened);
     return all;
 }
