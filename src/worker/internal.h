@@ -104,7 +104,8 @@ void confines_follow(struct confines *c, struct dx_snapshot *s);
 const char *confines_unapplied(const struct confines *c); /* names of settings, or nothing */
 void confines_fini(struct confines *c);
 
-/* Where the two logs of the process go, in logs.c: as control's letters say, and before they do to the standard streams. */
+/* Where the two logs of the process go, in logs.c: as control's letters say, and before they do to the
+ * standard streams. */
 struct logs {
     struct dx_journal_way ways[DX_LETTER_LOGS]; /* until there is a journal to take them */
     struct dx_journal *access;
