@@ -9,21 +9,11 @@
 #include "diplex/balance.h"
 #include "diplex/base/log.h"
 #include "diplex/base/text.h"
+#include "diplex/config/log.h"
 #include "diplex/os/address.h"
 
 enum dx_kind { DX_KIND_WSGI, DX_KIND_ASGI };
 enum dx_client_ip { DX_CLIENT_IP_FORWARDED, DX_CLIENT_IP_PROXY_PROTOCOL };
-enum dx_log_query { DX_QUERY_HIDDEN, DX_QUERY_FULL, DX_QUERY_OFF };
-enum dx_access_format { DX_ACCESS_JSON, DX_ACCESS_COMMON, DX_ACCESS_OFF };
-
-/* Where a log goes. The other forms of syslog and of journald name their socket. */
-enum dx_log_to { DX_LOG_STDOUT, DX_LOG_STDERR, DX_LOG_FILE, DX_LOG_SYSLOG, DX_LOG_JOURNALD };
-struct dx_log_target {
-    enum dx_log_to to;
-    const char *text; /* as written, after ${} */
-    const char *path; /* of the file or of the socket; NULL: it has none */
-};
-enum dx_log_facility { DX_FACILITY_USER, DX_FACILITY_DAEMON, DX_FACILITY_LOCAL0 }; /* LOCAL1 to LOCAL7 follow */
 
 enum dx_sandbox_mode { DX_SANDBOX_ON, DX_SANDBOX_OFF, DX_SANDBOX_REQUIRE };
 
@@ -115,9 +105,7 @@ struct dx_config {
     struct dx_cidr *trusted;
     unsigned trusted_n;
     enum dx_access_format access;
-    struct dx_log_target access_log, error_log;
-    enum dx_log_facility facility; /* of syslog and journald, as the next */
-    const char *tag;
+    struct dx_log_config log;
     enum dx_log_query query; /* of a request, in the access log */
     enum dx_log_level log_level;
     uint64_t hints; /* between two lines of the same hint about the same pool; 0: none is said */

@@ -26,8 +26,8 @@ enum dx_letter_type {
                        */
     DX_LETTER_PING,   /* number: workers that still turn write it on the board (dx_board_beat) */
     DX_LETTER_LOG,    /* fd: where a log goes from now on; worker: which one, DX_LETTER_LOG_...; number: enum
-                         dx_journal_form,    and the facility shifted; text: the tag, a blank, the socket's path if
-                         it is one */
+                         dx_journal_form,    and the facility shifted; text: the tag, a blank, the socket's path
+                         if    it is one */
     DX_LETTER_STOP,   /* number: milliseconds to finish running requests in */
     /* data -> control */
     DX_LETTER_SANDBOX,   /* text: what data has given up, for people. Once, before the first READY */

@@ -16,7 +16,7 @@ static const char *const words[LOGS] = {[LOG_ACCESS] = "access", [LOG_OWN] = "er
 
 static const struct dx_log_target *target_of(const struct dx_config *c, unsigned which)
 {
-    return which == LOG_ACCESS ? &c->access_log : &c->error_log;
+    return which == LOG_ACCESS ? &c->log.access : &c->log.error;
 }
 
 static bool same_target(const struct dx_config *a, const struct dx_config *b, unsigned which)
@@ -35,11 +35,11 @@ static void describe(const struct dx_config *c, unsigned which, struct dx_journa
     const struct dx_log_target *t = target_of(c, which);
 
     *w = (struct dx_journal_way){
-        .fd = -1, .events = which == LOG_OWN, .facility = facility_number(c->facility)};
+        .fd = -1, .events = which == LOG_OWN, .facility = facility_number(c->log.facility)};
     w->form = t->to == DX_LOG_SYSLOG     ? DX_JOURNAL_SYSLOG
               : t->to == DX_LOG_JOURNALD ? DX_JOURNAL_NATIVE
                                          : DX_JOURNAL_PLAIN;
-    (void)snprintf(w->tag, sizeof w->tag, "%s", c->tag);
+    (void)snprintf(w->tag, sizeof w->tag, "%s", c->log.tag);
     if (w->form != DX_JOURNAL_PLAIN)
         (void)snprintf(w->path, sizeof w->path, "%s", t->path);
 }
@@ -134,8 +134,8 @@ static void use(struct control *c, unsigned which)
 
 static bool differ(const struct plan *a, const struct plan *b, unsigned which)
 {
-    return !same_target(a->config, b->config, which) || a->config->facility != b->config->facility ||
-           strcmp(a->config->tag, b->config->tag) != 0;
+    return !same_target(a->config, b->config, which) || a->config->log.facility != b->config->log.facility ||
+           strcmp(a->config->log.tag, b->config->log.tag) != 0;
 }
 
 void logs_follow(struct control *c, const struct plan *before)
