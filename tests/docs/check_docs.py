@@ -61,6 +61,15 @@ def check_duties(root, page, text, tests, offence):
             offence(page, f"test_crooked.py has no category {named}")
 
 
+def check_image(root, offence):
+    """A label of the image says the version, and a Dockerfile cannot ask CMake for it."""
+    made, project = root / "Dockerfile", root / "CMakeLists.txt"
+    if made.exists() and project.exists():
+        version = re.search(r"project\(diplex VERSION (\S+)", project.read_text()).group(1)
+        if f'image.version="{version}"' not in made.read_text():
+            offence(made, f"the label of the version is not {version}")
+
+
 def known_tests(root):
     python = sorted([*(root / "tests/e2e").glob("*.py"), *(root / "tests/differential").glob("*.py")])
     crooked = root / "tests/e2e/test_crooked.py"
@@ -85,6 +94,7 @@ def main():
         if page.name == "conformance.md":
             check_duties(root, page, text, tests, lambda where, what: found.append(f"{where.relative_to(root)}: {what}"))
         check_names(root, page, text, tests, lambda where, what: found.append(f"{where.relative_to(root)}: {what}"))
+    check_image(root, lambda where, what: found.append(f"{where.relative_to(root)}: {what}"))
     if not pages:
         found.append(f"no pages below {root}")
     print("\n".join(found) if found else f"{len(pages)} pages: every link, path and test is there")

@@ -61,7 +61,7 @@ static const char *const files[] = {
     "config/examples/hosts.yaml",
     "config/examples/long.yaml",
     "config/examples/unix-sockets.yaml",
-    "config/examples/compose.diplex.yaml",
+    "config/examples/compose/diplex.yaml",
     "config/examples/demo.yaml",
 };
 
