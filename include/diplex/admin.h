@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "diplex/board.h"
+#include "diplex/census.h"
 #include "diplex/config.h"
 #include "diplex/health.h"
 #include "diplex/loop.h"
@@ -48,7 +49,7 @@ enum dx_admin_result {
     DX_ADMIN_UNABLE,   /* 503: not now */
 };
 
-struct dx_admin_reply; /* to one POST /reload; answered exactly once, at any later time */
+struct dx_admin_reply; /* to one request; answered exactly once, at any later time */
 
 enum dx_admin_drain { DX_ADMIN_DRAIN_LOOK, DX_ADMIN_DRAIN, DX_ADMIN_UNDRAIN };
 
@@ -63,6 +64,10 @@ struct dx_admin_owner {
     bool (*reopen)(void *arg, struct dx_text *out);
     /* The JSON document of GET /history: what is newer than number `since`. */
     void (*history)(void *arg, uint64_t since, struct dx_text *out);
+    /* What runs is to be asked of the workers, for GET /status: dx_admin_status_send follows, now or later. */
+    void (*look)(void *arg, struct dx_admin_reply *reply);
+    /* Control's and data's own log, until the next reload. False: not now. */
+    bool (*level)(void *arg, enum dx_log_level level);
     void *arg;
 };
 
@@ -90,7 +95,7 @@ void dx_admin_shut(struct dx_admin_door **door);
  * person. Fine when the one who asked has left. */
 void dx_admin_reply_send(struct dx_admin_reply *reply, enum dx_admin_result result, struct dx_slice text);
 
-/* The JSON document of GET /status. */
-void dx_admin_status_write(const struct dx_admin_facts *facts, bool with_config, struct dx_text *out);
+/* To GET /status. The list: what runs, sorted; NULL: that could not be asked. Borrowed until this returns. */
+void dx_admin_status_send(struct dx_admin_reply *reply, const struct dx_census_list *running);
 
 #endif

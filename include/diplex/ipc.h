@@ -28,6 +28,9 @@ enum dx_letter_type {
     DX_LETTER_LOG,    /* fd: where a log goes from now on; worker: which one, DX_LETTER_LOG_...; number: enum
                          dx_journal_form,    and the facility shifted; text: the tag, a blank, the socket's path
                          if    it is one */
+    DX_LETTER_CENSUS, /* fd: the census. Before the first CONFIG */
+    DX_LETTER_LOOK,   /* number: workers tell in the census what they have in flight, under this serial */
+    DX_LETTER_LEVEL,  /* number: enum dx_log_level, until the next CONFIG */
     DX_LETTER_STOP,   /* number: milliseconds to finish running requests in */
     /* data -> control */
     DX_LETTER_SANDBOX,   /* text: what data has given up, for people. Once, before the first READY */

@@ -7,6 +7,7 @@
 #define DIPLEX_PROXY_H
 
 #include "diplex/board.h"
+#include "diplex/census.h"
 #include "diplex/config.h"
 #include "diplex/crowd.h"
 #include "diplex/journal.h"
@@ -72,6 +73,9 @@ void dx_proxy_turned_away(struct dx_proxy *p, const struct dx_address *peer);
 
 /* Servers have been drained, or are not any more: connections to those that are are kept no longer. */
 void dx_proxy_look_at_drains(struct dx_proxy *p);
+
+/* Writes what it has in flight; returns how many requests there were besides. */
+uint32_t dx_proxy_tell(struct dx_proxy *p, struct dx_census_writer *w);
 
 /* Stopping: idle clients are closed now, others after the request at hand. */
 void dx_proxy_stop(struct dx_proxy *p);

@@ -34,6 +34,7 @@ void reply_send_made(struct dx_admin_reply *r, unsigned status, const char *type
 
 /* What the owner says now, for whoever has to tell it. */
 void admin_facts(struct dx_admin *a, struct dx_admin_facts *out);
+struct dx_admin *reply_admin(const struct dx_admin_reply *r);
 const struct dx_admin_owner *admin_owner(const struct dx_admin *a);
 
 /* The functions of the table. */

@@ -135,6 +135,12 @@ void reply_free(struct dx_admin_reply **rp)
     free(r);
 }
 
+struct dx_admin *reply_admin(const struct dx_admin_reply *r)
+{
+    DX_MAGIC_OK(r, REPLY_MAGIC);
+    return r->admin;
+}
+
 const struct ask *reply_ask(const struct dx_admin_reply *r) { return &r->ask; }
 
 const char *reply_param(struct dx_admin_reply *r, const char *name)

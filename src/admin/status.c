@@ -113,19 +113,23 @@ static void add_config(const struct dx_config *config, struct dx_text *out)
     dx_text_fini(&text);
 }
 
-void dx_admin_status_write(const struct dx_admin_facts *f, bool with_config, struct dx_text *out)
+static void write_all(struct status *s, bool with_config)
 {
     static const char *const levels[] = {"debug", "info", "warn", "error"};
+    const struct dx_admin_facts *f = s->facts;
+    struct dx_text *out = s->out;
     dx_text_adds(out, "{");
     add_process(f, out);
     put_string(out, "log_level", levels[f->log_level]);
     dx_text_adds(out, ",\n ");
     add_doors(f, out);
     dx_text_adds(out, ",\n \"pools\":[");
-    status_pools(f, out);
+    status_pools(s);
     dx_text_adds(out, "],\n \"routes\":");
     unsigned left_out = routes_write(f, out);
     dx_text_addf(out, ",\n \"routes_left_out\":%u", left_out);
+    dx_text_adds(out, ",\n ");
+    status_of_rest(s);
     if (with_config)
         add_config(f->config, out);
     dx_text_adds(out, ",\n \"counters\":{");
@@ -137,14 +141,29 @@ void dx_admin_status_write(const struct dx_admin_facts *f, bool with_config, str
     dx_text_adds(out, "}}\n");
 }
 
-void answer_status(struct dx_admin *a, struct dx_admin_reply *r)
+static bool is_no(const char *param) { return param && strcmp(param, "no") == 0; }
+
+void dx_admin_status_send(struct dx_admin_reply *r, const struct dx_census_list *running)
 {
-    const char *config = reply_param(r, "config");
     struct dx_admin_facts facts;
     struct dx_text text;
-    admin_facts(a, &facts);
+    struct status s = {.facts = &facts, .running = running, .out = &text};
+    admin_facts(reply_admin(r), &facts);
     dx_text_init(&text);
-    dx_admin_status_write(&facts, !config || strcmp(config, "no") != 0, &text);
+    s.servers = calloc(DX_BOARD_SERVERS, sizeof *s.servers);
+    if (s.servers)
+        write_all(&s, !is_no(reply_param(r, "config")));
+    text.failed |= s.servers == NULL;
+    free(s.servers);
     reply_send_made(r, 200, TYPE_JSON, &text);
     dx_text_fini(&text);
+}
+
+void answer_status(struct dx_admin *a, struct dx_admin_reply *r)
+{
+    const struct dx_admin_owner *owner = admin_owner(a);
+    if (is_no(reply_param(r, "requests")))
+        dx_admin_status_send(r, NULL);
+    else
+        owner->look(owner->arg, r);
 }

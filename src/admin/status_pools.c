@@ -43,9 +43,11 @@ static void add_probe(const struct dx_health *health, uint32_t server, struct dx
     dx_text_adds(out, "}");
 }
 
-static void add_server(const struct dx_admin_facts *f, const struct dx_board_server *server,
-                       struct dx_text *out)
+static void add_server(const struct status *s, const struct dx_pool_config *pool,
+                       const struct dx_board_server *server)
 {
+    const struct dx_admin_facts *f = s->facts;
+    struct dx_text *out = s->out;
     char address[DX_ADDRESS_TEXT];
     struct dx_board_cell cell = dx_board_cell_sum(f->board, server->id);
     enum dx_down_reason why = dx_board_server_why(f->board, server->id);
@@ -61,6 +63,11 @@ static void add_server(const struct dx_admin_facts *f, const struct dx_board_ser
     dx_text_adds(out, ",");
     put_number(out, "weight", server->weight);
     dx_text_addf(out, ",\"backup\":%s,", server->backup ? "true" : "false");
+    if (pool->slots)
+        put_number(out, "slots", pool->slots);
+    else
+        dx_text_adds(out, "\"slots\":null");
+    dx_text_adds(out, ",");
     const struct {
         const char *key;
         uint64_t value;
@@ -78,6 +85,8 @@ static void add_server(const struct dx_admin_facts *f, const struct dx_board_ser
     }
     dx_text_adds(out, "\"probe\":");
     add_probe(f->health, server->id, out);
+    dx_text_adds(out, ",");
+    status_of_server(s, server->id);
     dx_text_adds(out, "}");
 }
 
@@ -101,9 +110,10 @@ static void add_waits(const struct dx_admin_facts *f, const struct dx_pool_confi
     put_string(out, "hold", words[hold]);
 }
 
-static void add_pool(const struct dx_admin_facts *f, const struct dx_pool_config *pool,
-                     struct dx_board_server *servers, struct dx_text *out)
+static void add_pool(struct status *s, const struct dx_pool_config *pool, struct dx_board_server *servers)
 {
+    const struct dx_admin_facts *f = s->facts;
+    struct dx_text *out = s->out;
     uint32_t at = dx_board_pool_find(f->board, pool->name), version;
     dx_text_adds(out, "\n  {");
     put_string(out, "name", pool->name);
@@ -111,25 +121,29 @@ static void add_pool(const struct dx_admin_facts *f, const struct dx_pool_config
     put_string(out, "kind", pool->kind == DX_KIND_WSGI ? "wsgi" : "asgi");
     dx_text_adds(out, ",");
     add_waits(f, pool, at, out);
+    dx_text_adds(out, ",");
+    status_of_queue(s, at);
     dx_text_adds(out, ",\"servers\":[");
     size_t n = at == DX_BOARD_NONE ? 0 : dx_board_pool_read(f->board, at, servers, &version);
     for (size_t i = 0; i < n; i++) {
         dx_text_adds(out, i ? "," : "");
-        add_server(f, &servers[i], out);
+        if (servers[i].id < DX_BOARD_SERVERS)
+            memcpy(s->servers[servers[i].id], servers[i].name, DX_BOARD_NAME);
+        add_server(s, pool, &servers[i]);
     }
     dx_text_adds(out, "]}");
 }
 
-void status_pools(const struct dx_admin_facts *f, struct dx_text *out)
+void status_pools(struct status *s)
 {
     struct dx_board_server *servers = calloc(DX_BOARD_POOL_SERVERS, sizeof *servers);
     if (!servers) {
-        out->failed = true;
+        s->out->failed = true;
         return;
     }
-    for (unsigned i = 0; i < f->config->pools_n; i++) {
-        dx_text_adds(out, i ? "," : "");
-        add_pool(f, &f->config->pools[i], servers, out);
+    for (unsigned i = 0; i < s->facts->config->pools_n; i++) {
+        dx_text_adds(s->out, i ? "," : "");
+        add_pool(s, &s->facts->config->pools[i], servers);
     }
     free(servers);
 }

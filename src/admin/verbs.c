@@ -82,6 +82,26 @@ void answer_release(struct dx_admin *a, struct dx_admin_reply *r)
         hold(a, r, DX_HOLD_NONE);
 }
 
+void answer_log(struct dx_admin *a, struct dx_admin_reply *r)
+{
+    const struct dx_admin_owner *owner = admin_owner(a);
+    const char *word = reply_param(r, "level");
+    enum dx_log_level level;
+    struct dx_text text;
+    if (!word || !dx_log_level_parse(dx_slice_str(word), &level)) {
+        reply_send(r, 400, TYPE_TEXT, DX_SLICE("say which one: ?level=debug, info, warn or error\n"));
+        return;
+    }
+    if (!owner->level(owner->arg, level)) {
+        reply_send(r, 503, TYPE_TEXT, DX_SLICE("diplex is stopping\n"));
+        return;
+    }
+    dx_text_init(&text);
+    dx_text_addf(&text, "{\"log_level\":\"%s\",\"until\":\"the next reload or restart\"}\n", word);
+    reply_send_made(r, 200, TYPE_JSON, &text);
+    dx_text_fini(&text);
+}
+
 void dx_admin_reply_send(struct dx_admin_reply *reply, enum dx_admin_result result, struct dx_slice text)
 {
     struct dx_text body;

@@ -19,7 +19,7 @@
 #define METHOD_MAX_LOGGED 32u
 #define FIELD_MAX_LOGGED  512u
 #define MARK_BYTES        24u   /* "[+12345]" */
-#define JOINED_BYTES      8192u /* limits.url is at most this, the method and the version included */
+#define JOINED_BYTES      ACCESS_TARGET_BYTES
 #define FLUSH_MS          100
 
 static void key(struct dx_out *o, const char *name)
@@ -111,6 +111,11 @@ static struct dx_slice shown_target(const struct exchange *x, char buf[static JO
     if (plain || view_config(x->view)->query == DX_QUERY_FULL)
         return target_path(x, buf);
     return shown(x, target_path(x, joined), buf);
+}
+
+struct dx_slice access_target(const struct exchange *x, char buf[static ACCESS_TARGET_BYTES])
+{
+    return shown_target(x, buf);
 }
 
 /* null when there is none: every line has the same keys. */

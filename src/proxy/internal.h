@@ -389,6 +389,10 @@ void tally_exchange(struct exchange *x); /* the exchange has ended */
 /* --- access.c --- */
 void access_write(struct exchange *x);
 void access_flush(struct dx_proxy *p);
+/* Path and query as the log may show them, perhaps in buf. limits.url is at most this, the method and the
+ * version included. */
+#define ACCESS_TARGET_BYTES 8192u
+struct dx_slice access_target(const struct exchange *x, char buf[static ACCESS_TARGET_BYTES]);
 
 /* --- client.c --- */
 void client_combs_init(struct dx_proxy *p);

@@ -43,6 +43,8 @@ static bool send_all(struct control *c)
     letters_send(c, &(struct dx_letter){.type = DX_LETTER_BOARD, .fd = dx_board_fd(c->board)});
     letters_send(c, &(struct dx_letter){.type = DX_LETTER_NEWS, .fd = c->news});
     logs_send(c, c->now);
+    if (c->looks.census)
+        letters_send(c, &(struct dx_letter){.type = DX_LETTER_CENSUS, .fd = dx_census_fd(c->looks.census)});
     return letters_send_plan(c, c->now, true);
 }
 

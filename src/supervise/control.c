@@ -256,7 +256,7 @@ static bool start(struct control *c, struct dx_err *err)
     uint64_t descriptors = dx_fd_raise_limit();
     dx_log(DX_LOG_DEBUG, "starting", DX_KI("descriptors", descriptors));
     return settle(c, err) && guard(c, err) && logs_open(c->now, NULL, err) && start_machines(c, err) &&
-           doors_open(c, err) && history_start(c, err) && open_listeners(c, err) &&
+           look_open(c, err) && doors_open(c, err) && history_start(c, err) && open_listeners(c, err) &&
            pools_watch(c, c->now, err);
 }
 
@@ -284,6 +284,7 @@ static void control_free(struct control *c)
         dx_signal_stop(&c->on_child);
         dx_signal_stop(&c->on_usr1);
     }
+    look_end(c);
     doors_close(c);
     history_stop(c);
     end_child(c);

@@ -12,6 +12,7 @@
 #include "diplex/admin.h"
 #include "diplex/admin/history.h"
 #include "diplex/board.h"
+#include "diplex/census.h"
 #include "diplex/config.h"
 #include "diplex/fetch.h"
 #include "diplex/health.h"
@@ -134,6 +135,23 @@ struct watchdog {
 void watchdog_start(struct control *c); /* does nothing when nobody asked */
 void watchdog_stop(struct control *c);
 
+/* ---- looks.c: what runs, asked of the workers ---- */
+
+#define LOOKERS 64
+
+struct looks {
+    struct dx_census *census;
+    uint64_t serial; /* of the question asked last */
+    uint64_t asked_us;
+    unsigned wait_ms;
+    struct dx_timer poll;
+    struct dx_admin_reply *waiting[LOOKERS];
+    size_t waiting_n;
+};
+bool look_open(struct control *c, struct dx_err *err) DX_CHECKED;
+void look_ask(struct control *c, struct dx_admin_reply *reply); /* to /status; answered now or later */
+void look_end(struct control *c);
+
 /* Where admin is asked now. */
 struct door {
     char *text; /* the path, or the address as configured: its identity over reloads; NULL: shut */
@@ -159,6 +177,7 @@ struct control {
     struct dx_resolver *resolver;
     struct dx_admin *admin;
     struct door doors[DOORS];
+    struct looks looks;
     struct dx_history *history; /* NULL: nobody could ask for it */
     struct dx_timer sampling;
     struct dx_signal on_term, on_int, on_hup, on_child, on_usr1;
@@ -175,7 +194,7 @@ struct control {
         char text[sizeof((struct dx_err){{0}}.text)]; /* why not, or which settings wait for a restart */
     } last_reload;
     enum dx_log_level log_level; /* in force: the configuration's, or an operator's */
-    const char **listen_shown; /* for the facts */
+    const char **listen_shown;   /* for the facts */
 
     struct activation given;
     struct watchdog watchdog;
@@ -199,9 +218,9 @@ struct control {
     struct dx_timer grace;
 };
 
-void control_end(struct control *c, int exit_code);       /* leaves the loop */
+void control_end(struct control *c, int exit_code);                     /* leaves the loop */
 void control_set_log_level(struct control *c, enum dx_log_level level); /* its own */
-unsigned control_workers(const struct dx_config *config); /* `auto` made a number */
+unsigned control_workers(const struct dx_config *config);               /* `auto` made a number */
 /* Letters from data and its end, as they mean something. */
 void control_on_ready(struct control *c, uint64_t generation, const char *unapplied);
 void control_on_refused(struct control *c, uint64_t generation, const char *why);

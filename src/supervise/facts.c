@@ -57,6 +57,24 @@ static void reload(void *arg, struct dx_admin_reply *reply)
     reload_ask(c, reply);
 }
 
+static void look(void *arg, struct dx_admin_reply *reply)
+{
+    struct control *c = arg;
+    DX_MAGIC_OK(c, CONTROL_MAGIC);
+    look_ask(c, reply);
+}
+
+static bool set_level(void *arg, enum dx_log_level level)
+{
+    struct control *c = arg;
+    DX_MAGIC_OK(c, CONTROL_MAGIC);
+    if (c->stopping)
+        return false;
+    control_set_log_level(c, level);
+    letters_send(c, &(struct dx_letter){.type = DX_LETTER_LEVEL, .number = level, .fd = -1});
+    return true;
+}
+
 static bool drain(void *arg, enum dx_admin_drain what, struct dx_slice server, struct dx_text *out)
 {
     struct control *c = arg;
@@ -83,6 +101,8 @@ const struct dx_admin_owner *door_owner(struct control *c, struct dx_admin_owner
     *out = (struct dx_admin_owner){.facts = tell,
                                    .reload = reload,
                                    .reopen = reopen,
+                                   .look = look,
+                                   .level = set_level,
                                    .drain = drain,
                                    .hold = hold,
                                    .history = history_tell,

@@ -103,6 +103,9 @@ void letters_receive(struct control *c)
         case DX_LETTER_CONFIG:
         case DX_LETTER_DRAINS:
         case DX_LETTER_PING:
+        case DX_LETTER_CENSUS:
+        case DX_LETTER_LOOK:
+        case DX_LETTER_LEVEL:
         case DX_LETTER_LOG:
         case DX_LETTER_STOP:
             dx_log(DX_LOG_ERROR, "letter_unexpected", DX_KI("type", letter.type));

@@ -32,6 +32,7 @@ struct data {
     struct dx_watch letters_watch, report_watch;
     struct dx_timer deadline;
     struct dx_board *board;
+    struct dx_census *census;
     struct dx_queues *queues;
     struct logs logs;
     struct dx_proxy_hints *hints;
@@ -334,6 +335,15 @@ static void on_report(struct dx_watch *w, unsigned what)
     end_now(d);
 }
 
+static void on_look(struct data *d, uint64_t serial)
+{
+    if (d->census == NULL || serial == 0)
+        return;
+    dx_census_begin(d->census, serial, d->workers_n);
+    for (unsigned i = 0; i < d->workers_n; i++)
+        worker_tell(d->workers[i], d->census, serial);
+}
+
 static void on_letter(struct data *d, struct dx_letter *l)
 {
     struct dx_err err = {""};
@@ -368,6 +378,17 @@ static void on_letter(struct data *d, struct dx_letter *l)
         break;
     case DX_LETTER_LOG:
         logs_on_letter(&d->logs, l);
+        break;
+    case DX_LETTER_CENSUS:
+        if (d->census == NULL && (d->census = dx_census_map(l->fd, &err)) == NULL)
+            dx_log(DX_LOG_ERROR, "no_census", DX_KS("reason", err.text));
+        break;
+    case DX_LETTER_LOOK:
+        on_look(d, l->number);
+        break;
+    case DX_LETTER_LEVEL:
+        if (l->number <= DX_LOG_ERROR)
+            dx_log_set_level((enum dx_log_level)l->number);
         break;
     case DX_LETTER_STOP:
         on_stop(d, l->number);
@@ -430,6 +451,7 @@ static void fini(struct data *d)
     dx_proxy_hints_free(&d->hints);
     dx_crowd_free(&d->crowd);
     dx_queues_free(&d->queues);
+    dx_census_free(&d->census);
     dx_board_free(&d->board);
     dx_loop_free(&d->loop);
     confines_fini(&d->confines);

@@ -60,6 +60,8 @@ struct worker {
     struct dx_board *board;     /* borrowed */
     _Atomic uint64_t *counters; /* on the board */
     _Atomic bool time_anew, drains;
+    struct dx_census *census; /* of the question */
+    _Atomic uint64_t asked;   /* what is in flight is to be told under this serial; 0: nobody asks */
     _Atomic uint64_t ping; /* asked of it last */
 
     int report;            /* borrowed: the main thread's eventfd */
@@ -86,6 +88,8 @@ bool worker_start(struct worker *w) DX_CHECKED;
 void worker_order(struct worker *w, const struct orders *o); /* takes the reference in o->snapshot over */
 void worker_look_at_drains(struct worker *w);
 void worker_ping(struct worker *w, uint64_t number); /* it writes the number on the board when it turns */
+/* It tells in the part of its number what it has in flight. */
+void worker_tell(struct worker *w, struct dx_census *census, uint64_t serial);
 void worker_time_anew(struct worker *w); /* the longest turn on the board is to be the longest from now on */
 void worker_free(struct worker **w);     /* joins */
 

@@ -208,6 +208,14 @@ static void carry_out(struct worker *w, struct orders *o)
     report(w);
 }
 
+static void tell(struct worker *w, uint64_t serial)
+{
+    struct dx_census_writer writer;
+    dx_census_open(w->census, w->index, &writer);
+    uint32_t left_out = dx_proxy_tell(w->proxy, &writer);
+    dx_census_close(&writer, serial, left_out);
+}
+
 static void on_bell(struct dx_watch *watch, unsigned what)
 {
     struct worker *w = DX_CONTAINER(watch, struct worker, bell_watch);
@@ -224,6 +232,9 @@ static void on_bell(struct dx_watch *watch, unsigned what)
         atomic_store_explicit(&w->counters[DX_COUNTER_TURN_LONGEST], 0, memory_order_relaxed);
     if (atomic_exchange(&w->drains, false))
         dx_proxy_look_at_drains(w->proxy);
+    uint64_t serial = atomic_exchange(&w->asked, 0);
+    if (serial != 0)
+        tell(w, serial);
     pthread_mutex_lock(&w->lock);
     fresh = w->fresh;
     o = w->orders;
@@ -260,6 +271,14 @@ void worker_look_at_drains(struct worker *w)
 void worker_ping(struct worker *w, uint64_t number)
 {
     w->ping = number;
+    ring(w);
+}
+
+void worker_tell(struct worker *w, struct dx_census *census, uint64_t serial)
+{
+    if (w->census == NULL) /* there is only one, and the worker reads it meanwhile */
+        w->census = census;
+    w->asked = serial;
     ring(w);
 }
 

@@ -63,10 +63,24 @@ static bool hold(void *arg, enum dx_board_hold what, struct dx_slice name, struc
     return true;
 }
 
+static struct dx_census_list running;
+
+static void look(void *arg, struct dx_admin_reply *reply)
+{
+    (void)arg;
+    dx_admin_status_send(reply, &running);
+}
+
+static bool set_log(void *arg, enum dx_log_level level)
+{
+    (void)arg;
+    return level != DX_LOG_ERROR;
+}
+
 static void setup(void)
 {
     struct dx_err err = {{0}};
-    const struct dx_admin_owner owner = {.facts = facts, .reload = reload, .drain = drain, .hold = hold};
+    const struct dx_admin_owner owner = {.facts = facts, .reload = reload, .drain = drain, .hold = hold, .look = look, .level = set_log};
     signal(SIGPIPE, SIG_IGN); /* as main.c does */
     loop = dx_loop_new();
     board = dx_board_new(2, &err);
@@ -213,6 +227,11 @@ START_TEST(drains_name_their_server)
         {"POST", "/drain?name=x", " 400 "},
         {"GET", "/undrain?server=x", " 405 "},
         {"PUT", "/drain?server=x", " 405 "},
+        {"POST", "/log?level=debug", "\r\n\r\n{\"log_level\":\"debug\""},
+        {"POST", "/log?level=error", " 503 "},
+        {"POST", "/log?level=loud", " 400 "},
+        {"POST", "/log", " 400 "},
+        {"GET", "/log?level=info", " 405 "},
     };
     for (size_t i = 0; i < DX_COUNT(asks); i++) {
         const char *text = answer(ask(asks[i].method, asks[i].path));
