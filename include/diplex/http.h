@@ -107,6 +107,13 @@ bool dx_http_response_meaning(struct dx_response *r, enum dx_method request, str
 /* text/event-stream and its like, whatever parameters follow: the value of a Content-Type. */
 bool dx_http_is_stream_type(struct dx_slice content_type);
 
+/* A media type that could be answered with, and how well it suits the client: `q` from 0 (not at all) to 1000, by the range of its
+ * Accept that names the type most closely: `close` 1 for any type, 2 for the first half, more for the whole; 0: none does. `at` is the place of that range, from 1. */
+struct dx_http_offer { struct dx_slice type; unsigned q, close, at; };
+/* Weighs the offers by the value of one Accept field (RFC 9110 12.5.1). For several fields it is called for each: offers start with nothing but their
+ * type, and *ranges, which counts the ranges that could be read, with 0. */
+void dx_http_accept(struct dx_slice value, struct dx_http_offer *offers, unsigned n, unsigned *ranges);
+
 /* The path used for matching: percent-decoded once, dot segments removed (RFC 3986 5.2.4), everything else as it is. Uses buf (at least
  * path.n bytes) only when something changes; otherwise *out is the path itself. False: bad escape, or NUL inside. */
 bool dx_http_path_normalise(struct dx_slice path, char *buf, size_t n, struct dx_slice *out) DX_CHECKED;

@@ -25,7 +25,15 @@ struct dx_http1_limits {
 enum dx_parse dx_http1_request_head(const char *p, size_t n, size_t seen, const struct dx_http1_limits *limits,
                                     struct dx_request *out, size_t *used, struct dx_http_error *err) DX_CHECKED;
 
-/* The same for a response to a request of method `request`. Errors are 502 with their reason. */
+/*
+ * What can be said of a head that was refused, or is not whole, for the log and for the answer: method, target and (of one that begins with '/') its parts,
+ * version, host and fields, as far as each stands there in full and keeps the rules; the rest is empty. No meaning is decided. CUT: out->method (or out->target) holds
+ * only how it begins.
+ */
+enum dx_http1_known { DX_HTTP1_KNOWN, DX_HTTP1_METHOD_CUT, DX_HTTP1_TARGET_CUT };
+enum dx_http1_known dx_http1_request_known(const char *p, size_t n, const struct dx_http1_limits *limits, struct dx_request *out);
+
+/* As dx_http1_request_head, for a response to a request of method `request`. Errors are 502 with their reason. */
 enum dx_parse dx_http1_response_head(const char *p, size_t n, size_t seen, const struct dx_http1_limits *limits, enum dx_method request,
                                      struct dx_response *out, size_t *used, struct dx_http_error *err) DX_CHECKED;
 
@@ -73,6 +81,9 @@ static inline bool dx_http1_body_is_done(const struct dx_http1_body *b)
     return b->framing == DX_FRAMING_NONE || (b->framing == DX_FRAMING_LENGTH && b->left == 0) ||
            (b->framing == DX_FRAMING_CHUNKED && b->state == 255);
 }
+
+/* What the chunk at hand has yet to bring, once its size is read. */
+uint64_t dx_http1_body_announced(const struct dx_http1_body *b);
 
 /* Writing. A chunk is its head, its data, CRLF (RFC 9112 7.1). */
 #define DX_HTTP1_CHUNK_HEAD 20

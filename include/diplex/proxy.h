@@ -86,5 +86,8 @@ unsigned dx_proxy_cut(struct dx_proxy *p);
 /* The state table of an exchange as Markdown, for docs/life-of-a-request.md: states, steps, deadlines, outcomes, edges. */
 void dx_proxy_print_states(struct dx_text *out);
 void dx_proxy_print_outcomes(struct dx_text *out);
+/* What clients are told when diplex answers itself, and what may stand in pages of one's own: for docs/errors.md. */
+void dx_proxy_print_pages(struct dx_text *out);
+void dx_proxy_print_placeholders(struct dx_text *out);
 
 #endif

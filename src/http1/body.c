@@ -223,3 +223,8 @@ void dx_http1_body_trailers_done(struct dx_http1_body *b)
     DX_ASSERT(b->framing == DX_FRAMING_CHUNKED && b->state == TRAILERS);
     b->state = DONE;
 }
+
+uint64_t dx_http1_body_announced(const struct dx_http1_body *b)
+{
+    return b->framing == DX_FRAMING_CHUNKED && b->state == DATA ? b->left : 0;
+}

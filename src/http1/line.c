@@ -131,17 +131,21 @@ enum dx_parse dx_http1_fields(const char *p, const char *end, unsigned max, stru
 
     for (;;) {
         enum dx_parse line = dx_http1_line(p, end, &eol, &reason);
-        if (line == DX_PARSE_MORE)
-            return DX_PARSE_MORE;
-        if (line == DX_PARSE_BAD)
-            return dx_http1_refuse(err, 400, reason);
+        if (line != DX_PARSE_DONE) {
+            out->n = n;
+            return line == DX_PARSE_MORE ? DX_PARSE_MORE : dx_http1_refuse(err, 400, reason);
+        }
         if (eol == p)
             break;
-        if (n == max || n == out->max)
+        if (n == max || n == out->max) {
+            out->n = n;
             return dx_http1_refuse(err, 431, "too many fields");
+        }
         reason = read_field(p, eol, &out->at[n]);
-        if (reason)
+        if (reason) {
+            out->n = n;
             return dx_http1_refuse(err, reason == name_too_long ? 431 : 400, reason);
+        }
         n++;
         p = eol + 2;
     }

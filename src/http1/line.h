@@ -22,7 +22,8 @@ enum dx_parse dx_http1_line(const char *p, const char *end, const char **eol, co
 bool dx_http1_nothing_new(const char *p, size_t n, size_t seen);
 
 /* Field lines up to the empty line, which is included in *next. Fields beyond `max` are refused with 431,
- * everything else with 400. */
+ * everything else with 400. out->n is written in any case: those that stand whole and sound in front of what
+ * is refused or missing. */
 enum dx_parse dx_http1_fields(const char *p, const char *end, unsigned max, struct dx_fields *out,
                               const char **next, struct dx_http_error *err) DX_CHECKED;
 

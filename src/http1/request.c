@@ -7,6 +7,7 @@
 #include "http1/target.h"
 
 #define METHOD_MAX_BYTES 32
+#define HOST_MAX_BYTES   255
 #define TLS_HANDSHAKE    0x16 /* the first byte of a ClientHello's record */
 
 /* What a request line may need with its CRLF, given the longest method and target. */
@@ -116,4 +117,74 @@ enum dx_parse dx_http1_request_head(const char *p, size_t n, size_t seen,
     *out = r;
     *used = head;
     return DX_PARSE_DONE;
+}
+
+/* --- what is known of a head that was refused --- */
+
+/* The target, when it is whole, and its parts where they can be told without a question. */
+static bool whole_target(struct dx_request *r, const char *end, size_t target_max)
+{
+    const char *behind = r->target.p + r->target.n;
+
+    if (r->target.n == 0 || r->target.n > target_max || behind == end || *behind != ' ')
+        return false;
+    if (*r->target.p != '/')
+        return true;
+    size_t n = dx_slice_find(r->target, '?');
+    r->path = dx_slice_of(r->target.p, n);
+    r->query = dx_slice_of(r->target.p + n, r->target.n - n);
+    return true;
+}
+
+static void known_host(struct dx_request *r)
+{
+    char lower[HOST_MAX_BYTES];
+    struct dx_slice name, host = r->host;
+    unsigned hosts = 0;
+    uint16_t port;
+
+    for (unsigned i = 0; i < r->fields.n; i++) {
+        if (r->fields.at[i].id != DX_FIELD_HOST)
+            continue;
+        host = r->fields.at[i].value;
+        hosts++;
+    }
+    bool one = r->host.n == 0 && hosts == 1;
+    if (one && dx_http_host_split(host, lower, sizeof(lower), &name, &port))
+        r->host = host;
+}
+
+enum dx_http1_known dx_http1_request_known(const char *p, size_t n, const struct dx_http1_limits *limits,
+                                           struct dx_request *out)
+{
+    struct dx_request r = {.fields = {out->fields.at, 0, out->fields.max}};
+    struct dx_http_error err;
+    size_t most = n < limits->head_bytes ? n : limits->head_bytes;
+    const char *end = p + most;
+
+    if (most >= 2 && p[0] == '\r' && p[1] == '\n')
+        p += 2;
+    const char *eol = dx_http1_control(p, end), *token = skip(p, eol, DX_CHAR_TOKEN);
+    enum dx_http1_known known = DX_HTTP1_METHOD_CUT;
+    r.method = dx_slice_of(p, (size_t)(token - p));
+    if (token > p && token < end && *token == ' ') {
+        known = DX_HTTP1_TARGET_CUT;
+        r.method_id = dx_http_method(r.method);
+        const char *target = token + 1, *behind = skip(target, eol, DX_CHAR_TARGET);
+        r.target = dx_slice_of(target, (size_t)(behind - target));
+        if (whole_target(&r, end, limits->target_bytes))
+            known = DX_HTTP1_KNOWN;
+        else if (r.target.n > limits->target_bytes)
+            r.target.n = limits->target_bytes;
+    }
+    const char *version = r.target.p + r.target.n + 1;
+    bool line = known == DX_HTTP1_KNOWN && eol - version == DX_HTTP1_VERSION_BYTES && end - eol >= 2 &&
+                eol[0] == '\r' && eol[1] == '\n' && dx_http1_version(version) >= 0;
+    if (line) {
+        r.minor = (unsigned)dx_http1_version(version);
+        (void)!dx_http1_fields(eol + 2, end, limits->fields, &r.fields, &eol, &err);
+        known_host(&r);
+    }
+    *out = r;
+    return known;
 }

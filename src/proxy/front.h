@@ -31,6 +31,9 @@ struct front {
 struct front_ops {
     /* The request's head into x->request; its slices live as long as the exchange. */
     enum front_io (*read_head)(struct front *f, struct exchange *x, struct dx_http_error *err);
+    /* What can be said of a head that was refused or is not whole, into x->request: for the log, and for the
+     * form of the answer. */
+    void (*known)(struct front *f, struct exchange *x);
     /* The body, when all of it is here already: it need not be read then. */
     bool (*whole_body)(struct front *f, struct exchange *x, struct dx_slice *body);
     /* A piece of the body, until the next call. FRONT_END: trailers have been read too, and dropped. */

@@ -8,7 +8,8 @@
 
 #include "proxy/client.h"
 
-#define HEAD_EXTRA 512 /* what our own fields of a response head may take */
+#define HEAD_EXTRA 512  /* what our own fields of a response head may take */
+#define CUT_MAX    1024 /* of a method or target that is not whole, for the log */
 #define INTERIMS_WAITING \
     3 /* for a client that does not read; the outlet has room for as many and an answer */
 
@@ -62,15 +63,39 @@ static bool body_so_far_is_sound(struct client *c, struct exchange *x, const str
     return trailers_of(x, dx_slice_of(in.p + at, in.n - at), limits, &used, err) != DX_PARSE_BAD;
 }
 
-/* Of a refused request only one thing matters for the answer: HEAD gets no content (RFC 9110 9.3.2). */
-static enum front_io refused(struct exchange *x, struct dx_slice in)
-{
-    DX_ASSERT(in.p != NULL); /* or nothing would have been refused */
-    size_t at = dx_slice_starts(in, DX_SLICE("\r\n")) ? 2 : 0;
+#define CUT_MARK "[?]"
 
-    if (dx_slice_starts(dx_slice_of(in.p + at, in.n - at), DX_SLICE("HEAD ")))
-        x->request.method_id = DX_METHOD_HEAD;
-    return FRONT_BAD;
+/* What was not read to its end is marked so. */
+static struct dx_slice marked(struct exchange *x, struct dx_slice s)
+{
+    size_t n = s.n < CUT_MAX ? s.n : CUT_MAX;
+    char *p = dx_arena_alloc(&x->arena, n + sizeof(CUT_MARK));
+    if (p == NULL)
+        return dx_slice_of(NULL, 0);
+    struct dx_out o = dx_out_of(p, n + sizeof(CUT_MARK));
+    dx_out_add(&o, dx_slice_of(s.p, n));
+    DX_OUT_LIT(&o, CUT_MARK);
+    return dx_out_slice(&o);
+}
+
+static void known(struct front *f, struct exchange *x)
+{
+    struct dx_slice in = inlet_bytes(&client_of(f)->in);
+    struct dx_http1_limits limits = limits_of(x);
+
+    if (in.n == 0 || x->request_head_bytes > 0) /* it was whole: what is wrong comes behind it */
+        return;
+    switch (dx_http1_request_known(in.p, in.n, &limits, &x->request)) {
+    case DX_HTTP1_KNOWN:
+        break;
+    case DX_HTTP1_METHOD_CUT:
+        if (x->request.method.n > 0)
+            x->request.method = marked(x, x->request.method);
+        break;
+    case DX_HTTP1_TARGET_CUT:
+        x->request.target = marked(x, x->request.target);
+        break;
+    }
 }
 
 static enum front_io no_memory(struct dx_http_error *err)
@@ -98,7 +123,7 @@ static enum front_io read_head(struct front *f, struct exchange *x, struct dx_ht
             enum dx_parse parse =
                 dx_http1_request_head(in.p, in.n, c->in.seen, &limits, &x->request, &used, err);
             if (parse == DX_PARSE_BAD)
-                return refused(x, in);
+                return FRONT_BAD;
             if (parse == DX_PARSE_DONE) {
                 inlet_use(&c->in, used);
                 exchange_settle_fields(x, &x->request.fields);
@@ -320,6 +345,7 @@ static void wake(struct front *f) { client_run(client_of(f)); }
 
 const struct front_ops h1_front_ops = {
     .read_head = read_head,
+    .known = known,
     .whole_body = whole_body,
     .read_body = read_body,
     .go_raw = go_raw,

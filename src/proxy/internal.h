@@ -193,7 +193,8 @@ struct exchange {
     bool down_full, down_ended;
     bool discard;          /* the client left; a wsgi server's answer is read off and dropped */
     uint64_t discard_from; /* body_out then */
-    bool tunnel, reply_ready;
+    struct page *page;     /* of diplex's own answer, once its head is queued */
+    bool tunnel;
     bool tunnel_wanted; /* counted for limits.tunnels */
     unsigned interims;
     uint64_t body_out;

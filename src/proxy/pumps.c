@@ -33,12 +33,21 @@ static struct blocks blocks_of(struct exchange *x)
     return (struct blocks){.small = &x->proxy->blocks, .bulk = &x->proxy->bulk};
 }
 
+/* What has come of the body and what its chunk at hand has yet to bring. */
 static bool over_limit(const struct exchange *x, struct dx_http_error *err)
 {
-    if (x->body_limit == 0 || x->body_in <= x->body_limit)
+    uint64_t announced = dx_http1_body_announced(&x->client_body);
+
+    if (x->body_limit == 0 || x->body_in + announced <= x->body_limit)
         return false;
     *err = (struct dx_http_error){413, "body larger than its limit"};
     return true;
+}
+
+/* The client has to send more, unless it has said already that it will be too much. */
+static enum pump wait_for_body(struct exchange *x, struct dx_http_error *err)
+{
+    return over_limit(x, err) ? PUMP_CLIENT_BAD : pump_wait(x, BLOCKED_CLIENT);
 }
 
 bool exchange_queue_end(struct exchange *x, struct outlet *o, enum dx_framing framing,
@@ -89,7 +98,7 @@ static enum pump feed_stream(struct exchange *x, struct dx_http_error *err)
     case FRONT_END:
         return end_up(x);
     case FRONT_WAIT:
-        return pump_wait(x, BLOCKED_CLIENT);
+        return wait_for_body(x, err);
     case FRONT_BAD:
         return PUMP_CLIENT_BAD;
     case FRONT_GONE:
@@ -211,7 +220,7 @@ enum pump pump_spool(struct exchange *x, struct dx_http_error *err)
         case FRONT_END:
             return PUMP_DONE;
         case FRONT_WAIT:
-            return pump_wait(x, BLOCKED_CLIENT);
+            return wait_for_body(x, err);
         case FRONT_BAD:
             return PUMP_CLIENT_BAD;
         case FRONT_GONE:

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two states at the end of an exchange that did not go as it should. REPLY: diplex's own answer, short,
- * plain, with the request id and nothing about the inside. DRAIN: reading what the client still sends.
+ * Two states at the end of an exchange that did not go as it should. REPLY: diplex's own answer, a page
+ * (page.c) with the request id and nothing about the inside. DRAIN: reading what the client still sends.
  */
 #include <errno.h>
 
 #include "proxy/front.h"
+#include "proxy/page.h"
 #include "proxy/steps.h"
 
-#define BODY_MAX     512
-#define DRAIN_PIECES 16  /* then the others have their turn */
-#define RETRY_AFTER  "5" /* seconds: a deployment's length, and several probes */
-#define ALLOW        "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+#define HEAD_BYTES    1024
+#define FIELDS        9
+#define DRAIN_PIECES  16 /* then the others have their turn */
+#define RETRY_AFTER_S 5  /* a deployment's length, and several probes */
+#define ALLOW         "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 static void add_field(struct dx_fields *f, enum dx_field_id id, struct dx_slice name, struct dx_slice value)
 {
@@ -19,73 +21,72 @@ static void add_field(struct dx_fields *f, enum dx_field_id id, struct dx_slice 
     f->at[f->n++] = (struct dx_field){.name = name, .value = value, .id = id};
 }
 
-static struct dx_slice body_text(struct exchange *x)
+static void add_fields(struct exchange *x, bool retry, struct dx_fields *f)
 {
-    const char *reason = dx_http_reason(x->status);
-    char *p = dx_arena_alloc(&x->arena, BODY_MAX);
-    if (p == NULL)
-        return dx_slice_of(NULL, 0);
-    struct dx_out o = dx_out_of(p, BODY_MAX);
-    dx_out_u64(&o, x->status);
-    dx_out_byte(&o, ' ');
-    dx_out_add(&o, dx_slice_str(reason));
-    dx_out_byte(&o, '\n');
-    /* What a client did wrong is said to it; what is wrong inside is for the log. */
-    bool of_client = x->outcome == OUTCOME_BAD_REQUEST || x->outcome == OUTCOME_UPGRADE_REFUSED;
-    if ((x->status < 500 || of_client) && x->reason != NULL) {
-        dx_out_add(&o, dx_slice_str(x->reason));
-        dx_out_byte(&o, '\n');
-    }
-    DX_OUT_LIT(&o, "request id: ");
-    dx_out_add(&o, x->request_id);
-    dx_out_byte(&o, '\n');
-    return dx_out_slice(&o);
+    add_field(f, DX_FIELD_SERVER, DX_SLICE("Server"), DX_SLICE("diplex"));
+    add_field(f, DX_FIELD_CONTENT_TYPE, DX_SLICE("Content-Type"), dx_slice_str(x->page->type));
+    add_field(f, DX_FIELD_CACHE_CONTROL, DX_SLICE("Cache-Control"), DX_SLICE("no-store"));
+    add_field(f, DX_FIELD_VARY, DX_SLICE("Vary"), DX_SLICE("Accept"));
+    add_field(f, DX_FIELD_OTHER, DX_SLICE("X-Content-Type-Options"), DX_SLICE("nosniff"));
+    if (x->page->policy != NULL)
+        add_field(f, DX_FIELD_OTHER, DX_SLICE("Content-Security-Policy"), dx_slice_str(x->page->policy));
+    if (x->status == 405 || x->outcome == OUTCOME_ANSWERED) /* RFC 9110 15.5.6, 9.3.7 */
+        add_field(f, DX_FIELD_ALLOW, DX_SLICE("Allow"), DX_SLICE(ALLOW));
+    if (retry)
+        add_field(f, DX_FIELD_RETRY_AFTER, DX_SLICE("Retry-After"), x->page->value[PLACEHOLDER_RETRY_AFTER]);
 }
 
-/* Queues diplex's own answer for x->status. False: out of memory. */
+/* Queues the head of diplex's own answer for x->status. False: out of memory. */
 static bool prepare(struct exchange *x)
 {
-    struct dx_field *fields = dx_arena_alloc(&x->arena, 4 * sizeof(*fields));
-    struct dx_slice body = body_text(x);
+    struct dx_field *fields = dx_arena_alloc(&x->arena, FIELDS * sizeof(*fields));
+
+    uint64_t retry_after = x->status == 503 ? RETRY_AFTER_S : 0;
+
+    x->page = page_make(x, retry_after);
+    if (fields == NULL || x->page == NULL)
+        return false;
     struct dx_response r = {
         .status = x->status,
         .reason = dx_slice_str(dx_http_reason(x->status)),
         .minor = 1,
-        .fields = {.at = fields, .max = 4},
+        .fields = {.at = fields, .max = FIELDS},
         .framing = DX_FRAMING_LENGTH,
-        .length = body.n,
+        .length = page_bytes(x->page),
     };
-
-    if (fields == NULL || body.n == 0)
-        return false;
-    add_field(&r.fields, DX_FIELD_SERVER, DX_SLICE("Server"), DX_SLICE("diplex"));
-    add_field(&r.fields, DX_FIELD_CONTENT_TYPE, DX_SLICE("Content-Type"),
-              DX_SLICE("text/plain; charset=utf-8"));
-    if (x->status == 405 || x->outcome == OUTCOME_ANSWERED) /* RFC 9110 15.5.6, 9.3.7 */
-        add_field(&r.fields, DX_FIELD_ALLOW, DX_SLICE("Allow"), DX_SLICE(ALLOW));
-    if (x->status == 503)
-        add_field(&r.fields, DX_FIELD_RETRY_AFTER, DX_SLICE("Retry-After"), DX_SLICE(RETRY_AFTER));
+    add_fields(x, retry_after > 0, &r.fields);
     if (x->request.method_id == DX_METHOD_HEAD)
-        body.n = 0;
-    if (!x->front->ops->write_head(x->front, x, &r, BODY_MAX))
-        return false;
-    if (body.n > 0)
-        x->front->ops->write_body(x->front, x, body);
-    x->body_out = body.n;
-    return true;
+        page_drop(x->page);
+    x->body_out = page_bytes(x->page);
+    return x->front->ops->write_head(x->front, x, &r, HEAD_BYTES);
+}
+
+/* FRONT_OK: the client has it all. */
+static enum front_io send_page(struct exchange *x)
+{
+    struct dx_slice piece;
+    enum front_io io;
+
+    do {
+        uint64_t sent = x->down.sent;
+        while (x->down.n < OUTLET_SLICES && page_next(x->page, &piece))
+            x->front->ops->write_body(x->front, x, piece);
+        io = x->front->ops->flush(x->front, x);
+        x->progress |= x->down.sent != sent;
+    } while (io == FRONT_OK && x->page->rest.n > 0);
+    return io;
 }
 
 /* --- REPLY --- */
 
 enum state exchange_step_reply(struct exchange *x)
 {
-    if (!x->reply_ready) {
+    if (x->page == NULL) {
         dx_connection_close(&x->connection);
         if (!prepare(x))
             return exchange_end(x, OUTCOME_NO_MEMORY);
-        x->reply_ready = true;
     }
-    switch (x->front->ops->flush(x->front, x)) {
+    switch (send_page(x)) {
     case FRONT_WAIT:
         return STATE_WAIT;
     case FRONT_OK:

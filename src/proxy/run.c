@@ -338,6 +338,8 @@ enum state exchange_answer(struct exchange *x, enum outcome o, const char *reaso
     x->outcome = o;
     x->reason = reason;
     x->status = outcome_row(o)->status;
+    if (x->state == STATE_READ_HEAD)
+        x->front->ops->known(x->front, x);
     if (!exchange_body_read(x)) {
         x->keep_client = false;
         x->linger = true;

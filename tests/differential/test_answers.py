@@ -18,7 +18,7 @@ CASES = answer_cases()
 END_ANSWER = (200, b'end')
 CHANGES = re.compile(rb'(Date: |request id: )[^\r\n]*')
 SHARED = 3  # cases that are cut where they still begin alike
-OWN = re.compile(rb'^\d{3} [^\n]*\n(.*\n)?request id: [0-9a-f]+\n$')
+OWN = re.compile(rb'^\d{3} [^\n]*\n[^\n]*\nrequest id: [0-9a-f]+\n$')
 
 
 @pytest.fixture(scope='module', params=['wsgi', 'asgi'])

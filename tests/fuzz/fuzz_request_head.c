@@ -72,6 +72,30 @@ static void check_done(const struct answer *a, const char *p)
     DX_ASSERT(!r->websocket || (r->upgrade && r->method_id == DX_METHOD_GET && r->length == 0));
 }
 
+/* What the log is told of a head that is refused or not whole: nothing that does not stand there. */
+static void check_known(const struct answer *a, const char *p, size_t n)
+{
+    struct dx_field at[FUZZ_FIELDS];
+    struct dx_request r = {.fields = {at, 0, FUZZ_FIELDS}};
+    char host[256];
+    struct dx_slice name;
+    uint16_t port;
+    enum dx_http1_known known = dx_http1_request_known(p, n, &fuzz_limits, &r);
+
+    DX_ASSERT(r.method.n == 0 || fuzz_inside(r.method, p, n));
+    DX_ASSERT(r.target.n == 0 || fuzz_inside(r.target, p, n));
+    DX_ASSERT(r.target.n <= fuzz_limits.target_bytes && (known == DX_HTTP1_KNOWN || r.path.n == 0));
+    DX_ASSERT(r.host.n == 0 || dx_http_host_split(r.host, host, sizeof(host), &name, &port));
+    DX_ASSERT(r.fields.n <= fuzz_limits.fields);
+    for (unsigned i = 0; i < r.fields.n; i++)
+        DX_ASSERT(fuzz_inside(at[i].name, p, n) && fuzz_inside(at[i].value, p, n));
+    if (a->parse != DX_PARSE_DONE)
+        return;
+    DX_ASSERT(known == DX_HTTP1_KNOWN && r.fields.n == a->r.fields.n && r.minor == a->r.minor);
+    DX_ASSERT(dx_slice_eq(r.method, a->r.method) && dx_slice_eq(r.target, a->r.target));
+    DX_ASSERT(a->r.form != DX_TARGET_ORIGIN || dx_slice_eq(r.path, a->r.path));
+}
+
 /* Written in one way, with a higher minor version read as 1. */
 static void check_round_trip(const struct dx_request *r)
 {
@@ -166,6 +190,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
     }
     check_same(&whole, &slow);
+    check_known(&whole, p, size);
     if (whole.parse == DX_PARSE_DONE) {
         check_done(&whole, p);
         check_round_trip(&whole.r);

@@ -388,6 +388,78 @@ START_TEST(outputs_are_left_alone_unless_done)
 }
 END_TEST
 
+/* What is told of heads that were refused, or that never became whole. */
+START_TEST(what_is_known)
+{
+    static const struct {
+        const char *text;
+        enum dx_http1_known known;
+        const char *method, *target, *path, *host;
+        unsigned minor, fields;
+    } rows[] = {
+        {"GET /a?b HTTP/1.1\r\n" H "Transfer-Encoding: x\r\n\r\n", DX_HTTP1_KNOWN, "GET", "/a?b", "/a", "a",
+         1, 2},
+        {"\r\nGET /a HTTP/1.0\r\nA: b\r\nC : d\r\n" H "\r\n", DX_HTTP1_KNOWN, "GET", "/a", "/a", "", 0, 1},
+        {"GET /a HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", DX_HTTP1_KNOWN, "GET", "/a", "/a", "", 1, 2},
+        {"GET /a HTTP/1.1\r\nHost: a b\r\n\r\n", DX_HTTP1_KNOWN, "GET", "/a", "/a", "", 1, 1},
+        {"GET http://x:8/a HTTP/1.1\r\nHost: y\r\n\r\n", DX_HTTP1_KNOWN, "GET", "http://x:8/a", "", "y", 1,
+         1},
+        {"GET relative HTTP/1.1\r\n" H "\r\n", DX_HTTP1_KNOWN, "GET", "relative", "", "a", 1, 1},
+        {"GET /a HTTP/3.0\r\n" H "\r\n", DX_HTTP1_KNOWN, "GET", "/a", "/a", "", 0, 0},
+        {"GET /a \r\n" H "\r\n", DX_HTTP1_KNOWN, "GET", "/a", "/a", "", 0, 0},
+        {"GET /a HTTP/1.1\r\nHost: h", DX_HTTP1_KNOWN, "GET", "/a", "/a", "", 1, 0},
+        {"GET /a HTTP/1.1\r\n" H, DX_HTTP1_KNOWN, "GET", "/a", "/a", "a", 1, 1},
+        {"GET /a\x01/b HTTP/1.1\r\n", DX_HTTP1_TARGET_CUT, "GET", "/a", "", "", 0, 0},
+        {"GET /a#b HTTP/1.1\r\n", DX_HTTP1_TARGET_CUT, "GET", "/a", "", "", 0, 0},
+        {"GET /a\r\n\r\n", DX_HTTP1_TARGET_CUT, "GET", "/a", "", "", 0, 0},
+        {"GET /a", DX_HTTP1_TARGET_CUT, "GET", "/a", "", "", 0, 0},
+        {"GET  /a HTTP/1.1\r\n", DX_HTTP1_TARGET_CUT, "GET", "", "", "", 0, 0},
+        {"GET ", DX_HTTP1_TARGET_CUT, "GET", "", "", "", 0, 0},
+        {"GET", DX_HTTP1_METHOD_CUT, "GET", "", "", "", 0, 0},
+        {"GE\"T / HTTP/1.1\r\n", DX_HTTP1_METHOD_CUT, "GE", "", "", "", 0, 0},
+        {"\x16\x03\x01", DX_HTTP1_METHOD_CUT, "", "", "", "", 0, 0},
+        {"\r\n", DX_HTTP1_METHOD_CUT, "", "", "", "", 0, 0},
+        {"\r", DX_HTTP1_METHOD_CUT, "", "", "", "", 0, 0},
+        {"", DX_HTTP1_METHOD_CUT, "", "", "", "", 0, 0},
+    };
+
+    for (size_t i = 0; i < DX_COUNT(rows); i++) {
+        struct dx_field at[FIELDS_MAX];
+        struct dx_request r = {.fields = {at, 0, FIELDS_MAX}};
+        size_t n = strlen(rows[i].text);
+        char *p = malloc(n ? n : 1);
+        ck_assert_ptr_nonnull(p);
+        memcpy(p, rows[i].text, n);
+        enum dx_http1_known known = dx_http1_request_known(p, n, &limits, &r);
+        ck_assert_msg(known == rows[i].known && dx_slice_eq(r.method, dx_slice_str(rows[i].method)) &&
+                          dx_slice_eq(r.target, dx_slice_str(rows[i].target)) &&
+                          dx_slice_eq(r.path, dx_slice_str(rows[i].path)) &&
+                          dx_slice_eq(r.host, dx_slice_str(rows[i].host)) && r.minor == rows[i].minor &&
+                          r.fields.n == rows[i].fields && r.framing == DX_FRAMING_NONE && !r.keep_alive,
+                      "%s: %d '%.*s' '%.*s' '%.*s' %u %u", rows[i].text, (int)known, DX_SLICE_ARGS(r.method),
+                      DX_SLICE_ARGS(r.target), DX_SLICE_ARGS(r.host), r.minor, r.fields.n);
+        free(p);
+    }
+}
+END_TEST
+
+START_TEST(what_is_known_stays_within_the_limits)
+{
+    char text[800] = "GET /";
+    struct dx_field at[FIELDS_MAX];
+    struct dx_request r = {.fields = {at, 0, FIELDS_MAX}};
+
+    memset(text + 5, 'a', sizeof(text) - 5);
+    ck_assert(dx_http1_request_known(text, sizeof(text), &limits, &r) == DX_HTTP1_TARGET_CUT);
+    ck_assert_uint_eq(r.target.n, limits.target_bytes);
+    memcpy(text, "GET / HTTP/1.1\r\n", 16);
+    for (size_t i = 16; i + 4 <= sizeof(text); i += 4)
+        memcpy(text + i, "a:\r\n", 4);
+    ck_assert(dx_http1_request_known(text, sizeof(text), &limits, &r) == DX_HTTP1_KNOWN);
+    ck_assert_uint_eq(r.fields.n, limits.fields);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("http1/request_head");
@@ -403,6 +475,8 @@ int main(void)
     tcase_add_test(cases, the_smallest_limit_on_fields_counts);
     tcase_add_test(cases, long_names_are_refused);
     tcase_add_test(cases, outputs_are_left_alone_unless_done);
+    tcase_add_test(cases, what_is_known);
+    tcase_add_test(cases, what_is_known_stays_within_the_limits);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

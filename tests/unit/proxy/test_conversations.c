@@ -65,7 +65,9 @@ START_TEST(many_pipelined_requests_of_one_client)
         say(c, "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n");
     for (int i = 0; i < 100; i++) {
         (void)hears_head(c, "HTTP/1.1 404 Not Found");
-        hears(c, "404 Not Found\nrequest id: ");
+        hears(c, "404 Not Found\nNo page belongs to this address. Please check the address, or go back to "
+                 "where you "
+                 "came from.\nrequest id: ");
         UNTIL(peer_has(c, 33));
         peer_drop(c, 33);
     }

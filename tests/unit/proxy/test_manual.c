@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* docs/life-of-a-request.md shows the tables of states and outcomes as they are in the code, between marks.
- */
+/* docs/life-of-a-request.md and docs/errors.md show the tables of states, outcomes and pages as they are in
+ * the code, between marks. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,18 +10,14 @@
 #include "diplex/os/fd.h"
 #include "diplex/proxy.h"
 
-#define DOC     DIPLEX_SOURCE_DIR "/docs/life-of-a-request.md"
+#define LIFE    DIPLEX_SOURCE_DIR "/docs/life-of-a-request.md"
+#define ERRORS  DIPLEX_SOURCE_DIR "/docs/errors.md"
 #define DOC_MAX (1024u * 1024)
 
 static char *doc;
 static struct dx_text table;
 
-static void setup(void)
-{
-    size_t n;
-    dx_text_init(&table);
-    ck_assert_msg(dx_fd_read_file(DOC, DOC_MAX, &doc, &n), "cannot read %s", DOC);
-}
+static void setup(void) { dx_text_init(&table); }
 
 static void teardown(void)
 {
@@ -30,16 +26,18 @@ static void teardown(void)
 }
 
 /* What stands between `<!-- name -->` and `<!-- /name -->`, without the empty lines around it. */
-static struct dx_slice between(const char *name)
+static struct dx_slice between(const char *file, const char *name)
 {
     char open[64], close[64];
+    size_t n;
+    ck_assert_msg(dx_fd_read_file(file, DOC_MAX, &doc, &n), "cannot read %s", file);
     (void)snprintf(open, sizeof(open), "<!-- %s -->\n", name);
     (void)snprintf(close, sizeof(close), "<!-- /%s -->", name);
     const char *from = strstr(doc, open);
-    ck_assert_msg(from != NULL, "no %s in %s", open, DOC);
+    ck_assert_msg(from != NULL, "no %s in %s", open, file);
     from += strlen(open);
     const char *to = strstr(from, close);
-    ck_assert_msg(to != NULL, "no %s in %s", close, DOC);
+    ck_assert_msg(to != NULL, "no %s in %s", close, file);
     while (from < to && *from == '\n')
         from++;
     while (to > from + 1 && to[-1] == '\n' && to[-2] == '\n')
@@ -47,27 +45,34 @@ static struct dx_slice between(const char *name)
     return dx_slice_of(from, (size_t)(to - from));
 }
 
-static void expect(const char *name)
+static void expect(const char *file, const char *name)
 {
-    struct dx_slice written = between(name), made = dx_slice_of(table.p, table.n);
+    struct dx_slice written = between(file, name), made = dx_slice_of(table.p, table.n);
     ck_assert(!table.failed);
     if (dx_slice_eq(written, made))
         return;
     (void)fprintf(stderr, "between <!-- %s --> and <!-- /%s --> there should be:\n%s", name, name, table.p);
-    ck_abort_msg("%s differs from the table of %s in src/proxy", DOC, name);
+    ck_abort_msg("%s differs from the table of %s in src/proxy", file, name);
 }
 
 START_TEST(states)
 {
     dx_proxy_print_states(&table);
-    expect("states");
+    expect(LIFE, "states");
 }
 END_TEST
 
 START_TEST(outcomes)
 {
     dx_proxy_print_outcomes(&table);
-    expect("outcomes");
+    expect(LIFE, "outcomes");
+}
+END_TEST
+
+START_TEST(pages)
+{
+    dx_proxy_print_pages(&table);
+    expect(ERRORS, "pages");
 }
 END_TEST
 
@@ -79,6 +84,7 @@ int main(void)
     tcase_set_timeout(c, 10);
     tcase_add_test(c, states);
     tcase_add_test(c, outcomes);
+    tcase_add_test(c, pages);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

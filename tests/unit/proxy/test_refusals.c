@@ -16,6 +16,9 @@ static const char *answered(struct peer *c, const char *first, bool keeps)
     const char *head = hears_head(c, first);
     HAS(head, "Server: diplex");
     HAS(head, "Content-Type: text/plain; charset=utf-8");
+    HAS(head, "Cache-Control: no-store");
+    HAS(head, "Vary: Accept");
+    HAS(head, "X-Content-Type-Options: nosniff");
     ck_assert_int_eq(strstr(head, "Connection: close\r\n") == NULL, keeps);
     (void)snprintf(status, sizeof(status), "%s\n", first + strlen("HTTP/1.1 "));
     hears(c, status);
@@ -83,7 +86,8 @@ START_TEST(answers_to_what_is_refused)
     (void)answered(e, "HTTP/1.1 421 Misdirected Request", false);
     say(f, "GET /app/ HTTP/3.0\r\nHost: a\r\n\r\n");
     (void)hears_head(f, "HTTP/1.1 505 HTTP Version Not Supported");
-    hears(f, "505 HTTP Version Not Supported\nnot HTTP/1\n"); /* RFC 9110 15.6.6: why */
+    hears(f, "505 HTTP Version Not Supported\nThe request is written in a version of HTTP that "
+             "this site does not speak. (Exactly: not HTTP/1.)\n"); /* RFC 9110 15.6.6: why */
     server_untouched(0);
     world_end("bad_request bad_request bad_request bad_request");
 }
