@@ -82,6 +82,7 @@ struct dx_route_config {
     const char *host, *path; /* host "" for every host; lower case */
     unsigned pool;           /* index into pools */
     unsigned share;          /* of the pool's slots, in per cent; 100: all */
+    enum dx_route_log log;   /* which of its requests have a line in the access log */
     uint64_t body_limit;     /* its pool's unless set */
     unsigned line;
 };
@@ -105,7 +106,7 @@ struct dx_config {
     struct dx_cidr *trusted;
     unsigned trusted_n;
     enum dx_access_format access;
-    struct dx_log_config log;
+    struct dx_log_config log; struct dx_trace_config trace;
     enum dx_log_query query; /* of a request, in the access log */
     enum dx_log_level log_level;
     uint64_t hints; /* between two lines of the same hint about the same pool; 0: none is said */

@@ -21,6 +21,7 @@ struct dx_forward_request {
     uint64_t length;
     bool expect_continue;        /* the server itself is to say "Continue" (streamed bodies) */
     bool close;                  /* ask the server to close after this one */
+    struct dx_slice traceparent; /* one of ours; empty: none. Then the client's are marked to be dropped */
 };
 
 /* The client's address as far as trust reaches (for X-Real-IP, logs, limits): the rightmost address of X-Forwarded-For that is not a
@@ -45,6 +46,7 @@ struct dx_forward_response {
     bool upgrade;            /* 101: Connection: upgrade and the server's Upgrade pass */
     struct dx_slice date;    /* added when the server sent none (RFC 9110 6.6.1) */
     struct dx_slice set_cookie; /* one more, of ours; empty: none */
+    struct dx_slice server_timing; /* the same, on final answers */
 };
 
 /* The whole head for the client (a 1xx head too: then no framing, no Connection, except 101). The status line is HTTP/1.1 whatever

@@ -306,6 +306,11 @@ static void print_routes(struct printer *p, const struct dx_config *c)
         put_comment(p, from, route->body_limit == pool->body_limit ? "that of its pool" : NULL);
         if (pool->slots > 0)
             dx_text_addf(p->out, "    share: %u%%\n", route->share);
+        if (route->log != DX_ROUTE_LOG_ON) {
+            dx_text_adds(p->out, "    log: ");
+            put_word(p->out, dx_config_setting_find(SCOPE_ROUTE, DX_SLICE("log")), &route->log);
+            dx_text_adds(p->out, "\n");
+        }
     }
 }
 

@@ -163,6 +163,7 @@ static void read_pair(struct reading *g, struct dx_pair p, struct dx_route_confi
     route->pool = read.pool;
     route->body_limit = read.body_limit;
     route->share = read.share;
+    route->log = read.log;
     if (good)
         check_twice(g, p.key, route);
 }

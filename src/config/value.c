@@ -12,6 +12,7 @@ _Static_assert(
         sizeof(enum dx_sticky) == sizeof(unsigned) && sizeof(enum dx_client_ip) == sizeof(unsigned) &&
         sizeof(enum dx_fair) == sizeof(unsigned) && sizeof(enum dx_sandbox_mode) == sizeof(unsigned) &&
         sizeof(enum dx_admin_read) == sizeof(unsigned) && sizeof(enum dx_log_facility) == sizeof(unsigned) &&
+        sizeof(enum dx_route_log) == sizeof(unsigned) && sizeof(enum dx_trace_mode) == sizeof(unsigned) &&
         sizeof(enum dx_log_query) == sizeof(unsigned),
     "words are written as unsigned");
 

@@ -87,6 +87,8 @@ static void write_client(const struct dx_request *r, const struct dx_forward_req
     OUT_LINE(o, "X-Forwarded-Port", client.port);
     if (client.request_id.n)
         OUT_LINE(o, "X-Request-ID", client.request_id);
+    if (DX_UNLIKELY(c->traceparent.n))
+        OUT_LINE(o, "traceparent", c->traceparent);
     DX_OUT_LIT(o, "X-Request-Start: t=");
     dx_out_u64(o, c->start_us);
     DX_OUT_LIT(o, "\r\n");

@@ -115,6 +115,8 @@ bool dx_forward_write_response(const struct dx_response *r, const struct dx_forw
     if (r->status >= FINAL) {
         if (!dated && c->date.n)
             OUT_LINE(o, "Date", c->date);
+        if (DX_UNLIKELY(c->server_timing.n))
+            OUT_LINE(o, "Server-Timing", c->server_timing);
         write_framing(r, c, o);
         write_connection(r, c, o);
     } else if (r->status == SWITCHING && c->upgrade) {

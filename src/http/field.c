@@ -11,7 +11,7 @@
 
 #define SLOT(n, first, last_but_one, last)                                                                 \
     ((((uint32_t)(n) << 24 | (uint32_t)(first) << 16 | (uint32_t)(last_but_one) << 8 | (uint32_t)(last)) * \
-      0x13e8bfafu) >>                                                                                      \
+      0x1cc65fb5u) >>                                                                                      \
      24)
 
 #define NAME_MAX_BYTES 20
@@ -68,6 +68,8 @@ static const unsigned char slots[256] = {
     [SLOT(15, 'x', 'e', 's')] = DX_FIELD_X_ACCEL_EXPIRES,
     [SLOT(18, 'x', 't', 'e')] = DX_FIELD_X_ACCEL_LIMIT_RATE,
     [SLOT(15, 'x', 'e', 't')] = DX_FIELD_X_ACCEL_CHARSET,
+    [SLOT(11, 't', 'n', 't')] = DX_FIELD_TRACEPARENT,
+    [SLOT(10, 't', 't', 'e')] = DX_FIELD_TRACESTATE,
     [SLOT(10, 'u', 'n', 't')] = DX_FIELD_USER_AGENT,
     [SLOT(7, 'r', 'e', 'r')] = DX_FIELD_REFERER,
     [SLOT(6, 'o', 'i', 'n')] = DX_FIELD_ORIGIN,

@@ -21,6 +21,7 @@
 #define MARK_BYTES        24u   /* "[+12345]" */
 #define JOINED_BYTES      ACCESS_TARGET_BYTES
 #define FLUSH_MS          100
+#define WHOLE             1000u /* of a request */
 
 static void key(struct dx_out *o, const char *name)
 {
@@ -143,7 +144,27 @@ static void route(struct dx_out *o, const struct exchange *x)
     maybe(o, "route", joined);
 }
 
-static void write_json(const struct exchange *x, uint64_t now_us, struct dx_out *o)
+static void trace(struct dx_out *o, const struct exchange *x)
+{
+    struct dx_slice id = trace_id(x);
+
+    if (id.n > 0)
+        text(o, "trace_id", id);
+    else
+        maybe(o, "trace_id", NULL);
+}
+
+/* How many requests, from thousandths. */
+static void stands_for(struct dx_out *o, unsigned weight)
+{
+    key(o, "sample");
+    if (weight % WHOLE == 0)
+        dx_out_u64(o, weight / WHOLE);
+    else
+        dx_out_ms(o, weight);
+}
+
+static void write_json(const struct exchange *x, uint64_t now_us, unsigned weight, struct dx_out *o)
 {
     char when[DX_CLOCK_RFC3339], target[JOINED_BYTES];
     size_t when_n = dx_clock_rfc3339(x->start_wall_us, when, sizeof(when));
@@ -170,7 +191,10 @@ static void write_json(const struct exchange *x, uint64_t now_us, struct dx_out 
     span(o, "deliver_ms", x->whole_us, now_us);
     span(o, "total_ms", x->start_us, now_us);
     key(o, "reused");
-    dx_out_add(o, x->reused ? DX_SLICE("true}\n") : DX_SLICE("false}\n"));
+    dx_out_add(o, x->reused ? DX_SLICE("true") : DX_SLICE("false"));
+    trace(o, x);
+    stands_for(o, weight);
+    DX_OUT_LIT(o, "}\n");
 }
 
 /* In the common format a quote or control inside a quoted part is written as \xNN, as other servers do. */
@@ -199,7 +223,19 @@ static struct dx_slice field_text(const struct exchange *x, struct dx_slice name
     return DX_SLICE("-");
 }
 
-static void write_common(const struct exchange *x, struct dx_out *o)
+/* What the combined format has beyond the common one. */
+static void write_from_where(const struct exchange *x, struct dx_out *o)
+{
+    char target[JOINED_BYTES];
+
+    DX_OUT_LIT(o, " \"");
+    common_text(o, shown(x, field_text(x, DX_SLICE("referer")), target), FIELD_MAX_LOGGED);
+    DX_OUT_LIT(o, "\" \"");
+    common_text(o, field_text(x, DX_SLICE("user-agent")), FIELD_MAX_LOGGED);
+    dx_out_byte(o, '"');
+}
+
+static void write_common(const struct exchange *x, bool combined, struct dx_out *o)
 {
     char when[DX_CLOCK_RFC3339], target[JOINED_BYTES];
     size_t when_n = dx_clock_common(x->start_wall_us, when, sizeof(when));
@@ -217,11 +253,9 @@ static void write_common(const struct exchange *x, struct dx_out *o)
     dx_out_u64(o, x->status);
     dx_out_byte(o, ' ');
     dx_out_u64(o, x->body_out);
-    DX_OUT_LIT(o, " \"");
-    common_text(o, shown(x, field_text(x, DX_SLICE("referer")), target), FIELD_MAX_LOGGED);
-    DX_OUT_LIT(o, "\" \"");
-    common_text(o, field_text(x, DX_SLICE("user-agent")), FIELD_MAX_LOGGED);
-    DX_OUT_LIT(o, "\"\n");
+    if (combined)
+        write_from_where(x, o);
+    dx_out_byte(o, '\n');
 }
 
 static void on_flush(struct dx_timer *t) { access_flush(DX_CONTAINER(t, struct dx_proxy, lines_flush)); }
@@ -240,6 +274,25 @@ void access_flush(struct dx_proxy *p)
     p->lines_n = 0;
 }
 
+/* How many requests the line stands for, in thousandths; 0: there is none. Whether an ordinary one has a line
+ * is decided by chance, so that no regular order of requests meets a regular choice. */
+static unsigned weigh(struct exchange *x)
+{
+    unsigned sample = view_config(x->view)->log.sample;
+    enum dx_route_log of_route = x->route != NULL ? x->route->log : DX_ROUTE_LOG_ON;
+
+    if (of_route == DX_ROUTE_LOG_OFF)
+        return 0;
+    if (DX_LIKELY(of_route == DX_ROUTE_LOG_ON && sample == 100))
+        return WHOLE;
+    if (x->status >= 500 || x->outcome != OUTCOME_OK || slow_is(x))
+        return WHOLE;
+    if (of_route == DX_ROUTE_LOG_ERRORS)
+        return 0;
+    uint64_t draw = (dx_random_next(&x->proxy->random) >> 32) * 100 >> 32;
+    return draw < sample ? 100 * WHOLE / sample : 0;
+}
+
 void access_write(struct exchange *x)
 {
     struct dx_proxy *p = x->proxy;
@@ -247,15 +300,18 @@ void access_write(struct exchange *x)
 
     if (format == DX_ACCESS_OFF || p->access == NULL)
         return;
+    unsigned weight = weigh(x);
+    if (weight == 0)
+        return;
     if (p->lines == NULL && (p->lines = malloc(LINES_BYTES)) == NULL)
         return;
     if (LINES_BYTES - p->lines_n < LINE_MAX)
         access_flush(p);
     struct dx_out o = dx_out_of(p->lines + p->lines_n, LINES_BYTES - p->lines_n);
     if (format == DX_ACCESS_JSON)
-        write_json(x, dx_loop_now_us(p->loop), &o);
+        write_json(x, dx_loop_now_us(p->loop), weight, &o);
     else
-        write_common(x, &o);
+        write_common(x, format == DX_ACCESS_COMBINED, &o);
     if (o.overflow) { /* a route's own name of kilobytes */
         proxy_count(p, DX_COUNTER_LOG_DROPPED, 1);
         return;

@@ -20,6 +20,7 @@
  */
 #include <errno.h>
 
+#include "diplex/http/trace.h"
 #include "diplex/preamble.h"
 #include "proxy/front.h"
 #include "proxy/steps.h"
@@ -109,6 +110,8 @@ static enum state step_route(struct exchange *x)
     x->body_limit = x->route->body_limit;
     if (DX_UNLIKELY(x->request.host.n == 0))
         target_lend_host(x);
+    if (DX_UNLIKELY(c->trace.mode != DX_TRACE_PASS))
+        trace_see(x, how.peer_trusted);
     if (x->pool->sticky.by != DX_STICKY_OFF)
         sticky_wish(x);
     x->fresh_only = x->pool->keepalive.max == 0;
@@ -194,8 +197,11 @@ static enum state step_pick(struct exchange *x)
     uint64_t now = dx_loop_now_us(x->proxy->loop);
     struct dx_server *s = NULL;
 
-    if (x->queued_us == 0)
+    if (x->queued_us == 0) {
         x->queued_us = now;
+        if (DX_UNLIKELY(view_config(x->view)->log.slow != 0))
+            slow_begin(x);
+    }
     if (dx_turn_waits(&x->turn) && x->front->ops->gone(x->front)) {
         dx_turn_leave(&x->turn);
         return exchange_end(x, OUTCOME_CLIENT_LEFT);
@@ -252,6 +258,8 @@ static bool make_head(struct exchange *x)
     how.length = x->source == SOURCE_SPOOL ? dx_spool_bytes(&x->spool) : x->request.length;
     how.expect_continue = x->asking || (x->source == SOURCE_STREAM && x->request.expect_continue);
     how.close = x->pool->keepalive.max == 0;
+    if (DX_UNLIKELY(x->traceparent != NULL))
+        how.traceparent = dx_slice_of(x->traceparent, DX_TRACE_PARENT);
     size_t cap = DX_PREAMBLE_WRITTEN + x->request_head_bytes + HEAD_GROWTH + 2 * x->request.host.n;
     char *p = dx_arena_alloc(&x->arena, cap);
     if (p == NULL)

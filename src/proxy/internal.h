@@ -78,6 +78,13 @@ struct dx_proxy {
     /* connections refused: when that was said last, and how many were since */
     uint64_t refused_told_us;
     uint64_t refused_untold;
+    struct { /* slow requests told in this second, and those that were not since the last one that was */
+        uint64_t second;
+        unsigned told, untold;
+    } slow;
+    struct tracing {
+        uint64_t key[2], count;
+    } tracing;
     /* the access log's lines since the last flush */
     char *lines;
     size_t lines_n;
@@ -143,6 +150,7 @@ struct exchange {
     const struct dx_route_config *route;
     const struct dx_pool_config *pool;
     unsigned place; /* of the route on the board */
+    const char *traceparent; /* made here; NULL: what came goes on, if anything */
     struct dx_slice client_ip, request_id, proto;
     char id_text[32];
     char
@@ -221,6 +229,7 @@ struct exchange {
     enum blocked armed_blocked;
     size_t armed_pending; /* what the kernel held for the client then */
     struct dx_deadline deadline;
+    struct dx_deadline hang; /* only with log.slow */
     struct dx_task again;
     uint64_t start_us, start_wall_us, queued_us, picked_us, connected_us, first_byte_us;
     uint64_t spool_us;     /* READ_BODY was entered */
@@ -243,6 +252,7 @@ static inline bool exchange_finished(const struct exchange *x) { return x->state
 bool exchange_reads_client(const struct exchange *x);
 void exchange_free(struct exchange *x); /* after it finished */
 void exchange_print_at_hand(void);      /* the panic hook */
+const char *exchange_state_name(const struct exchange *x);
 /* Breaks it off where it stands: shutdown. */
 void exchange_cut(struct exchange *x, enum outcome why);
 
@@ -386,6 +396,17 @@ static inline void exchange_introduce(const struct exchange *x, struct dx_out *o
 /* It waits for its turn, still or for another reason; or not any more. */
 void tally_wait(struct exchange *x, bool waits);
 void tally_exchange(struct exchange *x); /* the exchange has ended */
+
+/* --- slow.c: log.slow --- */
+bool slow_is(const struct exchange *x);
+void slow_begin(struct exchange *x); /* it is ready for a server, and the setting is not 0 */
+void slow_end(struct exchange *x);
+
+/* --- trace.c --- */
+void trace_see(struct exchange *x, bool trusted); /* unless the setting says to pass what comes */
+struct dx_slice trace_id(const struct exchange *x); /* empty: it is in none */
+/* The value of Server-Timing, as far as it is known; may be empty. */
+struct dx_slice trace_timing(struct exchange *x);
 
 /* --- access.c --- */
 void access_write(struct exchange *x);

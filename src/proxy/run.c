@@ -46,6 +46,8 @@ const struct outcome_row *outcome_row(enum outcome o)
     return &outcomes[o];
 }
 
+const char *exchange_state_name(const struct exchange *x) { return rows[x->state].name; }
+
 static void enter(struct exchange *x, enum state next, enum mover by)
 {
     DX_ASSERT(next < STATE_COUNT && (rows[x->state].next & (1u << next)) != 0);
@@ -426,6 +428,8 @@ void exchange_account(struct exchange *x)
     proxy_count(p, DX_COUNTER_BYTES_OUT, (int64_t)x->body_out);
     tally_exchange(x);
     access_write(x);
+    if (DX_UNLIKELY(view_config(x->view)->log.slow != 0))
+        slow_end(x);
     hints_end(x);
 }
 

@@ -283,7 +283,7 @@ def test_what_a_stranger_makes_long_is_cut_with_a_mark(front):
     assert path == '/' + 'a' * 2047 + '[+2953]'
 
 
-@pytest.mark.parametrize('log', ['json', 'common'])
+@pytest.mark.parametrize('log', ['json', 'combined'])
 def test_no_request_is_too_long_for_its_line(front, log):
     """Bytes that each take six in the log hide no request."""
     site = front(limits={'url': '8190', 'header_size': '64KB'}, log=log)

@@ -14,7 +14,8 @@ from wire import wait_until
 
 KEYS = {
     'time', 'id', 'client', 'method', 'host', 'path', 'status', 'outcome', 'reason', 'route', 'pool', 'server',
-    'bytes_in', 'bytes_out', 'queue_ms', 'connect_ms', 'first_byte_ms', 'deliver_ms', 'total_ms', 'reused',
+    'bytes_in', 'bytes_out', 'queue_ms', 'connect_ms', 'first_byte_ms', 'deliver_ms', 'total_ms', 'reused', 'trace_id',
+    'sample',
 }  # fmt: skip
 
 
@@ -103,8 +104,9 @@ def test_nobody_forges_a_json_line(diplex, scripted, trusted):
     raw.decode('utf-8')
 
 
-def test_nobody_forges_a_common_line(diplex, scripted):
-    site = diplex(one_pool('asgi', scripted(keep_answering), log='common'))
+@pytest.mark.parametrize('form', ['common', 'combined'])
+def test_nobody_forges_a_common_line(diplex, scripted, form):
+    site = diplex(one_pool('asgi', scripted(keep_answering), log=form))
     for raw in FORGERIES:
         with site.client() as client:
             client.send(raw)

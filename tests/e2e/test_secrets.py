@@ -93,7 +93,7 @@ FAULTY = [
 ]
 
 
-@pytest.mark.parametrize('form', ['json', 'common'])
+@pytest.mark.parametrize('form', ['json', 'combined'])
 def test_no_output_has_a_secret(diplex, scripted, directory, form):
     server = scripted(telling)
     site = diplex('', environment={'WORD': WORD}, start=False)

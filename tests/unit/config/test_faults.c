@@ -51,7 +51,7 @@ static const struct row {
     {FULL "limits: 3\n", 5, 9, "must be a mapping"},
     {FULL "log: [json]\n", 5, 6, "must be a mapping or a text for its 'access'"},
     {FULL "log: jsno\n", 5, 6,
-     "'access' is 'jsno'; it must be one of: json common off; did you mean 'json'?"},
+     "'access' is 'jsno'; it must be one of: json combined common off; did you mean 'json'?"},
     {FULL "log: {level: loud}\n", 5, 14, "'level' is 'loud'; it must be one of: debug info warn error"},
     {FULL "workers: many\n", 5, 10, "'workers' must be 'auto' or a whole number, not 'many'"},
     {FULL "workers: 0\n", 5, 10, "'workers' is 0; it must be between 1 and 64"},
