@@ -17,15 +17,17 @@
 #define DX_BOARD_POOLS        256u
 #define DX_BOARD_SERVERS      1024u /* over all pools */
 #define DX_BOARD_POOL_SERVERS 128u  /* of one pool */
-#define DX_BOARD_WORKERS      64u
+#define DX_BOARD_WORKERS      64u   /* of one data process */
+#define DX_BOARD_PARTS        128u  /* of all workers there are, those that are on their way out too */
+#define DX_BOARD_SEATS        8u    /* data processes at a time: during upgrades there are several */
 #define DX_BOARD_NAME         64u
 
 struct dx_board;
 
-struct dx_board *dx_board_new(unsigned workers, struct dx_err *err) DX_CHECKED; /* control */
+/* Control. The first so many parts can be written at once, and the first data process has so many workers. */
+struct dx_board *dx_board_new(unsigned workers, struct dx_err *err) DX_CHECKED;
 struct dx_board *dx_board_map(int fd, struct dx_err *err) DX_CHECKED; /* data; fd may be closed afterwards */
 int dx_board_fd(const struct dx_board *b);
-unsigned dx_board_workers(const struct dx_board *b);
 void dx_board_free(struct dx_board **b); /* unmaps */
 
 /* --- pools: an index that stays the same as long as a pool of that name and kind exists, over reloads --- */
@@ -92,7 +94,8 @@ enum dx_board_hold { DX_HOLD_NONE, DX_HOLD_WRITES, DX_HOLD_ALL };
 void dx_board_pool_hold_set(struct dx_board *b, uint32_t pool, enum dx_board_hold hold);
 enum dx_board_hold dx_board_pool_hold(const struct dx_board *b, uint32_t pool); /* one load */
 
-/* Who waits for a server of the pool. Data writes, under the lock of the pool's queue. */
+/* Who waits for a server of the pool. Data writes its own, under the lock of the pool's queue; read is the
+ * sum of all data processes. */
 struct dx_board_waits {
     uint32_t waiting; /* requests */
     bool held;        /* because no server can take one; else because all slots are taken */
@@ -120,7 +123,8 @@ uint32_t dx_board_server_active(const struct dx_board *b, uint32_t server);
 /* --- signs of life: the newest PING of control's that a worker has seen --- */
 
 void dx_board_beat(struct dx_board *b, unsigned worker, uint64_t ping); /* worker */
-uint64_t dx_board_beat_least(const struct dx_board *b, unsigned *of); /* control; *of: the worker it is of */
+/* Control: of the newest data process; *of: the worker it is of. */
+uint64_t dx_board_beat_least(const struct dx_board *b, unsigned *of);
 
 /* --- counters of a worker --- */
 
@@ -142,9 +146,7 @@ static inline void dx_count_add(_Atomic uint64_t *word, uint64_t n)
     atomic_store_explicit(word, atomic_load_explicit(word, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
-/* Data process: how often it was started, its pid. Control writes, after the last one ended and before the
- * new one is given the board: what the dead one had running (active, connections, counters that are not
- * _total) goes back to zero. */
+/* Data was started: how often, its pid. Control writes. */
 void dx_board_data_started(struct dx_board *b, int pid);
 unsigned dx_board_data_starts(const struct dx_board *b);
 

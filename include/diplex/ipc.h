@@ -12,14 +12,15 @@
 
 #include "diplex/base/check.h"
 
+/* The numbers stay: letters go between two versions of the program while one takes the other's place. */
 enum dx_letter_type {
     /* control -> data */
-    DX_LETTER_BOARD = 1, /* fd: the board. Before the first CONFIG */
+    DX_LETTER_BOARD = 1, /* fd: the board; worker: the seat there. Before the first CONFIG */
     DX_LETTER_NEWS, /* fd: an eventfd. Workers add 1 to it when a server failed, so that control looks at the
                        cells */
-    DX_LETTER_LISTEN, /* fd: a listening socket for `worker` (ANY: shared by all); text: its address as
-                         configured; number: 1 when others hold it too, who will listen on it when we are
-                         gone, so that it is never shut down. Before the CONFIG that names it */
+    DX_LETTER_LISTEN, /* fd: a listening socket for the `worker`th worker (ANY: shared by all); text: its
+                         address as configured; number: 1 when others hold it too, who will listen on it when
+                         we are gone, so that it is never shut down. Before the CONFIG that names it */
     DX_LETTER_CONFIG, /* fd: memory file with the YAML text; number: its generation; text: its file name.
                          Answered by READY or REFUSED */
     DX_LETTER_DRAINS, /* servers have been drained, or are not any more: idle connections to those that are go
@@ -36,9 +37,18 @@ enum dx_letter_type {
     DX_LETTER_SANDBOX,   /* text: what data has given up, for people. Once, before the first READY */
     DX_LETTER_FORBIDDEN, /* number: the system call that its filter ends it for. Its last words */
     DX_LETTER_READY,     /* number: the generation now in force in every worker; text: the settings of it that
-                            need a new     start of data, if any */
+                            need a new start of data, if any */
     DX_LETTER_REFUSED,   /* number: generation; text: why */
     DX_LETTER_STOPPED,   /* number: requests cut off at the time limit. Data exits after it */
+    /* control -> data */
+    DX_LETTER_WORKERS, /* text: "0,1,5": a part of the board for each worker that there is to be. Before the
+                          CONFIG that it comes with. Workers of other parts take no more connections, and end
+                          with those they have */
+    DX_LETTER_LEAVE,   /* another data process serves the same sockets: take no more connections, and end with
+                          those   there are; number: milliseconds until they are cut off, 0: never */
+    /* data -> control */
+    DX_LETTER_RETIRED, /* worker: the part of one that has ended, or was never begun */
+    DX_LETTER_TYPES,   /* one more than the last */
 };
 
 #define DX_LETTER_TEXT 512

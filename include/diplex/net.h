@@ -23,6 +23,19 @@ bool dx_listen_open(const struct dx_address *a, bool reuse_port, unsigned mode, 
  * our own. False, and nothing was changed: it is no listening stream socket of TCP or Unix. */
 bool dx_listen_adopt(int fd, struct dx_address *a, struct dx_err *err) DX_CHECKED;
 
+/* Before a listening socket is closed. TCP: who begins a connection now is not answered by the kernel, who
+ * has begun comes to be accepted; a moment later nobody is left out. Who was not answered asks again after a
+ * second, and is refused. Unix: nothing; a connection is made in one step, and dx_listen_end comes before the
+ * last accept. */
+void dx_listen_refuse(int listener);
+/* For the listener, and for what was accepted from it meanwhile. */
+void dx_listen_refuse_no_more(int fd);
+/* The last step: a Unix socket refuses from now on, and what waits in it can still be accepted. */
+void dx_listen_end(int listener);
+/* Of the sockets that share a port, in the order in which they were opened, only the first n get connections
+ * from now on; 0: all of them. A kernel that cannot do it spreads them over all. */
+void dx_listen_steer(int listener, unsigned n);
+
 /* Accepts one connection, non-blocking, TCP_NODELAY inherited: the descriptor, or -1 with errno (EAGAIN: none
  * waits). A Unix peer has no name: its address is of family AF_UNIX and its text "unix". */
 int dx_listen_accept(int listener, struct dx_address *peer);

@@ -83,13 +83,18 @@ enum dx_board_hold dx_board_pool_hold(const struct dx_board *b, uint32_t pool)
 
 void dx_board_pool_waits_set(struct dx_board *b, uint32_t pool, struct dx_board_waits w)
 {
-    atomic_store_explicit(&pool_at(b, pool)->waits, w.waiting << 1 | w.held, memory_order_relaxed);
+    atomic_store_explicit(&pool_at(b, pool)->waits[b->seat], w.waiting << 1 | w.held, memory_order_relaxed);
 }
 
 struct dx_board_waits dx_board_pool_waits(const struct dx_board *b, uint32_t pool)
 {
-    uint32_t word = atomic_load_explicit(&pool_at(b, pool)->waits, memory_order_relaxed);
-    return (struct dx_board_waits){.waiting = word >> 1, .held = word & 1};
+    struct dx_board_waits sum = {.waiting = 0};
+    for (unsigned s = 0; s < DX_BOARD_SEATS; s++) {
+        uint32_t word = atomic_load_explicit(&pool_at(b, pool)->waits[s], memory_order_relaxed);
+        sum.waiting += word >> 1;
+        sum.held |= (word & 1) != 0;
+    }
+    return sum;
 }
 
 /* --- cells --- */
@@ -97,7 +102,7 @@ struct dx_board_waits dx_board_pool_waits(const struct dx_board *b, uint32_t poo
 struct dx_board_cell *dx_board_cell(struct dx_board *b, unsigned worker, uint32_t server)
 {
     DX_MAGIC_OK(b, BOARD_MAGIC);
-    DX_ASSERT(worker < b->workers && server < DX_BOARD_SERVERS);
+    DX_ASSERT(worker < dx_board_parts(b) && server < DX_BOARD_SERVERS);
     return &b->parts[worker].cells[server].cell;
 }
 
@@ -114,7 +119,7 @@ struct dx_board_cell dx_board_cell_sum(const struct dx_board *b, uint32_t server
     DX_ASSERT(server < DX_BOARD_SERVERS);
     uint32_t active = 0, connections = 0;
     uint64_t requests = 0, responses = 0, connect_failures = 0, resets = 0, answer = 0, failure = 0;
-    for (unsigned w = 0; w < b->workers; w++) {
+    for (unsigned w = 0, n = dx_board_parts(b); w < n; w++) {
         const struct dx_board_cell *c = &b->parts[w].cells[server].cell;
         active += atomic_load_explicit(&c->active, memory_order_relaxed);
         connections += atomic_load_explicit(&c->connections, memory_order_relaxed);
@@ -134,7 +139,7 @@ uint32_t dx_board_server_active(const struct dx_board *b, uint32_t server)
     DX_MAGIC_OK(b, BOARD_MAGIC);
     DX_ASSERT(server < DX_BOARD_SERVERS);
     uint32_t active = 0;
-    for (unsigned w = 0; w < b->workers; w++)
+    for (unsigned w = 0, n = dx_board_parts(b); w < n; w++)
         active += atomic_load_explicit(&b->parts[w].cells[server].cell.active, memory_order_relaxed);
     return active;
 }
@@ -144,7 +149,7 @@ uint32_t dx_board_server_active(const struct dx_board *b, uint32_t server)
 void dx_board_beat(struct dx_board *b, unsigned worker, uint64_t ping)
 {
     DX_MAGIC_OK(b, BOARD_MAGIC);
-    DX_ASSERT(worker < b->workers);
+    DX_ASSERT(worker < dx_board_parts(b));
     atomic_store_explicit(&b->shared->beats[worker], ping, memory_order_relaxed);
 }
 
@@ -152,9 +157,9 @@ uint64_t dx_board_beat_least(const struct dx_board *b, unsigned *of)
 {
     DX_MAGIC_OK(b, BOARD_MAGIC);
     uint64_t least = UINT64_MAX;
-    for (unsigned w = 0; w < b->workers; w++) {
+    for (unsigned w = 0, n = dx_board_parts(b); w < n; w++) {
         uint64_t beat = load64(&b->shared->beats[w]);
-        if (beat >= least)
+        if (beat >= least || !board_part_counts(b, w))
             continue;
         least = beat;
         *of = w;
@@ -186,7 +191,7 @@ const char *dx_counter_sentence(enum dx_counter c)
 _Atomic uint64_t *dx_board_counters(struct dx_board *b, unsigned worker)
 {
     DX_MAGIC_OK(b, BOARD_MAGIC);
-    DX_ASSERT(worker < b->workers);
+    DX_ASSERT(worker < dx_board_parts(b));
     return b->parts[worker].counters;
 }
 
@@ -201,7 +206,7 @@ uint64_t dx_board_counter_sum(const struct dx_board *b, enum dx_counter c)
     DX_MAGIC_OK(b, BOARD_MAGIC);
     DX_ASSERT(c < DX_COUNTER_COUNT);
     uint64_t sum = 0, most = 0;
-    for (unsigned w = 0; w < b->workers; w++) {
+    for (unsigned w = 0, n = dx_board_parts(b); w < n; w++) {
         uint64_t value = load64(&b->parts[w].counters[c]);
         sum += value;
         most = larger(most, value);

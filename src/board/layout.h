@@ -4,18 +4,21 @@
  * servers, who has which route's place, then per worker its counters, its cells and its copies of the routes'
  * places, each worker's on cache lines of its own.
  *
- *     | head | pools, two copies of each list | server words | keys | worker 0: counters, cells, routes | ...
- * |
+ *     | head | pools, two copies of each list | server words | keys | part 0: counters, cells, routes | ... |
  *
  * A pool's list is kept twice. The version says by its lowest bit which copy is in force; the writer fills
  * the other and then publishes the next version. So a reader never waits for a writer that was stopped in the
  * middle, and repeats only when the version moved under it.
+ *
+ * A part is one worker's, and goes to another when that one has ended: its totals go on. A seat is one data
+ * process's.
  */
 #ifndef BOARD_LAYOUT_H
 #define BOARD_LAYOUT_H
 
 #include "diplex/board.h"
 #include "diplex/board/routes.h"
+#include "diplex/board/seats.h"
 
 #define LINE_BYTES      ((size_t)64)
 #define WORDS_OF(bytes) (((bytes) + sizeof(uint64_t) - 1) / sizeof(uint64_t))
@@ -30,15 +33,18 @@ struct list {
 
 struct pool {
     _Atomic uint32_t version;
-    _Atomic uint32_t hold;  /* enum dx_board_hold */
-    _Atomic uint32_t waits; /* requests that wait, shifted by one; the lowest bit: they are held */
+    _Atomic uint32_t hold; /* enum dx_board_hold */
+    _Atomic uint32_t
+        waits[DX_BOARD_SEATS]; /* requests that wait, shifted by one; the lowest bit: they are held */
     struct list copies[2];
 };
 
 struct head {
-    uint64_t magic, bytes; /* written once, before the descriptor is given away */
-    uint32_t workers;
+    uint64_t magic, bytes;    /* written once, before the descriptor is given away */
+    _Atomic uint32_t parts;   /* in use so far: those at and above it were never */
+    _Atomic uint32_t crowded; /* more than one seat is taken */
     _Atomic uint32_t data_starts, data_pid;
+    _Atomic uint32_t workers[DX_BOARD_SEATS];
 };
 
 struct shared {
@@ -46,9 +52,10 @@ struct shared {
     _Alignas(64) struct pool pools[DX_BOARD_POOLS];
     _Alignas(64) _Atomic uint32_t server_words[DX_BOARD_SERVERS]; /* state, and why shifted by WHY_SHIFT */
     _Atomic uint64_t risen_ms[DX_BOARD_SERVERS];
-    _Atomic uint64_t beats[DX_BOARD_WORKERS];
+    _Atomic uint64_t beats[DX_BOARD_PARTS];
     _Atomic uint32_t routes_top;                  /* places at and above it were never used */
     _Atomic uint64_t route_keys[DX_BOARD_ROUTES]; /* 0: free */
+    _Atomic uint32_t slots_used[DX_BOARD_SEATS][DX_BOARD_SERVERS];
 };
 
 #define WHY_SHIFT 8
@@ -81,8 +88,13 @@ struct own_route {
     uint64_t freed; /* after how many others */
     uint32_t pool;  /* that it counts for, until the place goes to another route; DX_BOARD_NONE: it is gone */
 };
+#define NOBODY UINT32_MAX
 
 struct own {
+    uint32_t parts;                     /* as in the head */
+    uint32_t part_seat[DX_BOARD_PARTS]; /* whose it is; NOBODY: free */
+    bool seat_taken[DX_BOARD_SEATS];
+    uint32_t newest; /* the seat taken last */
     struct place places[DX_BOARD_SERVERS];
     uint32_t
         next_place; /* where the search for a free place goes on: the one freed last is used again last */
@@ -97,8 +109,8 @@ struct own {
 
 struct dx_board {
     uint32_t magic;
-    unsigned workers;
-    int fd; /* -1 in data */
+    unsigned seat; /* data's own */
+    int fd;        /* -1 in data */
     size_t bytes;
     struct shared *shared;
     struct worker_part *parts;
@@ -109,5 +121,9 @@ struct dx_board {
 
 /* routes.c: the pool's place is another's from now on. */
 void dx_board_pool_begins(struct dx_board *b, uint32_t pool);
+/* seats.c: control; at least so many parts are in use. */
+void board_parts_reach(struct dx_board *b, unsigned parts);
+/* Control: a worker of the newest data process writes there. */
+bool board_part_counts(const struct dx_board *b, uint32_t part);
 
 #endif

@@ -49,7 +49,7 @@ const char *dx_board_outcome_word(unsigned outcome)
 struct dx_board_route *dx_board_routes(struct dx_board *b, unsigned worker)
 {
     DX_MAGIC_OK(b, BOARD_MAGIC);
-    DX_ASSERT(worker < b->workers);
+    DX_ASSERT(worker < dx_board_parts(b));
     return b->parts[worker].routes;
 }
 
@@ -170,7 +170,7 @@ static void sum_raw(const struct dx_board *b, uint32_t place, struct dx_board_ro
 {
     _Static_assert(offsetof(struct dx_board_route, times) == offsetof(struct dx_board_route_sum, times), "");
     uint64_t words[WORDS_OF_SUM] = {0};
-    for (unsigned w = 0; w < b->workers; w++) {
+    for (unsigned w = 0, n = dx_board_parts(b); w < n; w++) {
         const _Atomic uint64_t *from = (const void *)&b->parts[w].routes[place];
         for (size_t i = 0; i < WORDS_OF_SUM; i++)
             words[i] += atomic_load_explicit(&from[i], memory_order_relaxed);

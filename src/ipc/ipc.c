@@ -91,7 +91,7 @@ static bool wire_ok(const struct wire *wire, size_t n)
 {
     if (n < HEAD_BYTES || n - HEAD_BYTES >= DX_LETTER_TEXT)
         return false;
-    return wire->type >= DX_LETTER_BOARD && wire->type <= DX_LETTER_STOPPED;
+    return wire->type >= DX_LETTER_BOARD && wire->type < DX_LETTER_TYPES;
 }
 
 static void letter_of(const struct wire *wire, size_t n, int fd, struct dx_letter *out)

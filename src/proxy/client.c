@@ -68,7 +68,7 @@ static uint64_t patience(const struct client *c)
     const struct dx_config *config = view_config(c->proxy->view);
     if (c->served > 0)
         return config->timeouts.idle;
-    return c->proxy->stopping ? LAST_MOMENT_MS : config->timeouts.header;
+    return c->proxy->hurried ? LAST_MOMENT_MS : config->timeouts.header;
 }
 
 /* Whom a load balancer speaks for is known now. False: that one has too many connections. */
@@ -84,7 +84,7 @@ static bool client_is_let_in(struct client *c)
 static void on_idle(struct dx_deadline *d)
 {
     struct client *c = DX_CONTAINER(d, struct client, idle);
-    if (c->preamble && !c->proxy->stopping)
+    if (c->preamble && !c->proxy->hurried)
         proxy_refused(c->proxy, c->front.ip, "no PROXY header within timeouts.header");
     client_close(c);
 }
@@ -110,7 +110,7 @@ static bool client_introduced(struct client *c)
     if (io == FRONT_OK && client_is_let_in(c))
         return true;
     if (io == FRONT_WAIT) { /* the time is for the whole header */
-        if (c->proxy->stopping)
+        if (c->proxy->hurried)
             wait_idle(c);
         return false;
     }
@@ -139,7 +139,7 @@ static bool client_next(struct client *c)
         return false;
     if (inlet_empty(&c->in)) {
         enum dx_io io = c->transport.readable ? inlet_fill(&c->in, &c->transport, &b, false) : DX_IO_AGAIN;
-        bool over = (c->proxy->stopping && c->served > 0) || c->transport.hung_up;
+        bool over = (c->proxy->hurried && c->served > 0) || c->transport.hung_up;
         if (io == DX_IO_AGAIN && !over) {
             inlet_release(&c->in, &b);
             wait_idle(c);

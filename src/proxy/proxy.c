@@ -105,6 +105,9 @@ void dx_proxy_free(struct dx_proxy **pp)
     free(p);
 }
 
+/* A request that was sent behind the last one must not make a reset of its end. */
+static void last_requests(struct dx_proxy *p) { p->view->most.requests = 0; }
+
 bool dx_proxy_use(struct dx_proxy *p, struct dx_snapshot *s)
 {
     DX_MAGIC_OK(p, PROXY_MAGIC);
@@ -112,6 +115,8 @@ bool dx_proxy_use(struct dx_proxy *p, struct dx_snapshot *s)
     if (v == NULL)
         return false;
     p->view = v;
+    if (p->stopping)
+        last_requests(p);
     for (unsigned i = 0; old != NULL && i < old->snapshot->config->pools_n; i++)
         if (!snapshot_has_pool(s, old->snapshot->board_pools[i]))
             dx_upstream_forget_pool(p->upstream, old->snapshot->board_pools[i]);
@@ -162,10 +167,18 @@ void dx_proxy_look_at_drains(struct dx_proxy *p)
     dx_upstream_look_at_drains(p->upstream);
 }
 
-void dx_proxy_stop(struct dx_proxy *p)
+void dx_proxy_leave(struct dx_proxy *p)
 {
     DX_MAGIC_OK(p, PROXY_MAGIC);
     p->stopping = true;
+    if (p->view != NULL)
+        last_requests(p);
+}
+
+void dx_proxy_stop(struct dx_proxy *p)
+{
+    DX_MAGIC_OK(p, PROXY_MAGIC);
+    p->stopping = p->hurried = true;
     client_stop_all(p);
     dx_upstream_close_idle(p->upstream);
 }

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 
+#include "diplex/board/seats.h"
 #include "diplex/hint.h"
 #include "proxy/front.h"
 #include "proxy/internal.h"

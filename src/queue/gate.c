@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "diplex/board/seats.h"
 #include "queue/internal.h"
 
 /* --- servers --- */
@@ -36,8 +37,10 @@ static bool has_room(const struct dx_gate *g, const struct gate_server *s, uint6
         return false;
     if (most == 0)
         return busy < s->window;
-    /* Requests that began before slots were counted count as well. */
+    /* Requests that began before slots were counted count as well, and those of a data process that is
+     * leaving. */
     uint32_t active = dx_board_server_active(g->queues->board, s->of.facts.id);
+    busy += dx_board_slots_of_others(g->queues->board, s->of.facts.id);
     return (busy > active ? busy : active) < most;
 }
 
@@ -249,6 +252,8 @@ bool gate_choose(struct dx_gate *g, struct dx_turn *t, uint64_t now_ms, bool *so
     if (of == NULL)
         return false;
     struct gate_server *s = server_of(of);
+    if (g->slots > 0 && !dx_board_slot_take(g->queues->board, of->facts.id, g->slots))
+        return false; /* another data process was faster */
     s->used++;
     s->trying = s->trial;
     t->in->used++;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Turns and slots from the caller's side: asking, waiting, going, giving back. */
+#include "diplex/board/seats.h"
 #include "queue/internal.h"
 
 #define REST_FIRST_MS 50u    /* in peace after the first refusal; */
@@ -232,6 +233,8 @@ void dx_slot_end(struct dx_slot *s)
     DX_ASSERT(s->server->used > 0 && s->share->used > 0);
     s->server->used--;
     s->share->used--;
+    if (s->counted)
+        dx_board_slot_give_back(g->queues->board, s->id);
     if (s->trial)
         s->server->trying = false;
     else if (!s->counted && s->server->window < DX_HOLD_WINDOW_MOST)

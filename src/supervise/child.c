@@ -40,7 +40,8 @@ static void respawn_later(struct control *c)
 
 static bool send_all(struct control *c)
 {
-    letters_send(c, &(struct dx_letter){.type = DX_LETTER_BOARD, .fd = dx_board_fd(c->board)});
+    letters_send(
+        c, &(struct dx_letter){.type = DX_LETTER_BOARD, .worker = c->crew.seat, .fd = dx_board_fd(c->board)});
     letters_send(c, &(struct dx_letter){.type = DX_LETTER_NEWS, .fd = c->news});
     logs_send(c, c->now);
     if (c->looks.census)
@@ -53,6 +54,8 @@ static bool spawn(struct control *c, struct dx_err *err)
     char program[] = "diplex", subcommand[] = "data";
     char *const argv[] = {program, subcommand, NULL};
     int ends[2];
+    if (!seats_take(c, err))
+        return false;
     if (!dx_ipc_pair(ends))
         return dx_err_sys(err, "no pair of sockets");
     pid_t pid = dx_process_spawn_self(argv, ends[1], err);
@@ -77,6 +80,7 @@ void child_start(struct control *c)
     c->data_started_us = dx_clock_us();
     if (!spawn(c, &err)) {
         dx_log(DX_LOG_ERROR, "data_start_failed", DX_KS("error", err.text));
+        seats_free(c);
         c->quick_deaths = QUICK_DEATHS_MAX;
         respawn_later(c);
         count_early_death(c);
@@ -136,6 +140,7 @@ static void on_data_end(struct control *c, pid_t pid, int status)
     c->data = -1;
     c->data_ready = false;
     letters_close(c);
+    seats_free(c);
     log_end(c, pid, status, lived_ms);
     control_on_data_ended(c, WIFEXITED(status) && WEXITSTATUS(status) == 0);
     if (c->stopping)

@@ -47,7 +47,7 @@ static void log_ready(const struct control *c)
     for (size_t i = 0; i < c->now->listeners_n; i++)
         dx_text_addf(&listen, "%s%s", i ? "," : "", c->now->listeners[i]->shown);
     dx_log(DX_LOG_INFO, "ready", DX_KL("listen", dx_slice_of(listen.p, listen.n)),
-           DX_KI("workers", c->workers), DX_KI("pid", getpid()), DX_KI("data_pid", c->data),
+           DX_KI("workers", c->now->workers), DX_KI("pid", getpid()), DX_KI("data_pid", c->data),
            DX_KS("file", c->now->source.name), DX_KI("pools", c->now->config->pools_n),
            DX_KI("routes", c->now->config->routes_n),
            DX_KS("admin", c->doors[DOOR_SOCKET].text ? c->doors[DOOR_SOCKET].text : "off"),
@@ -209,7 +209,6 @@ static char *dup_or_null(const char *s) { return s ? dx_slice_dup(dx_slice_str(s
 static bool settle(struct control *c, struct dx_err *err)
 {
     const struct dx_config *config = c->now->config;
-    c->workers = control_workers(config);
     c->sandbox = config->sandbox;
     c->core_dumps = config->core_dumps;
     c->user = dup_or_null(config->user);
@@ -224,7 +223,7 @@ static bool start_machines(struct control *c, struct dx_err *err)
     c->news = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (!c->loop || c->news < 0)
         return dx_err_sys(err, "cannot start the event loop");
-    c->board = dx_board_new(c->workers, err);
+    c->board = dx_board_new(c->now->workers, err);
     if (!c->board)
         return false;
     c->fetcher = dx_fetcher_new(c->loop);
@@ -246,8 +245,11 @@ static bool guard(const struct control *c, struct dx_err *err)
 
 static bool open_listeners(struct control *c, struct dx_err *err)
 {
-    const struct listeners_from from = {.now = NULL, .given = &c->given, .workers = c->workers};
-    return activation_take(&c->given, err) && listeners_open(c->now, &from, err);
+    const struct listeners_from from = {.now = NULL, .given = &c->given, .workers = c->now->workers};
+    if (!activation_take(&c->given, err) || !listeners_open(c->now, &from, err))
+        return false;
+    listeners_settle(c->now, c->now->workers);
+    return true;
 }
 
 static bool start(struct control *c, struct dx_err *err)
@@ -353,6 +355,7 @@ int dx_control_run(const char *file)
     c->data = c->news = c->letters.end = -1;
     for (unsigned i = 0; i < DOORS; i++)
         c->doors[i].fd = -1;
+    c->crew.seat = DX_BOARD_NONE;
     c->started_us = dx_clock_us();
     dx_log_set_source("control");
     dx_text_init(&report);

@@ -12,6 +12,7 @@
 #include "diplex/admin.h"
 #include "diplex/admin/history.h"
 #include "diplex/board.h"
+#include "diplex/board/seats.h"
 #include "diplex/census.h"
 #include "diplex/config.h"
 #include "diplex/fetch.h"
@@ -37,6 +38,7 @@ struct listener {
     bool given; /* the service manager's: neither closed nor removed, one for all workers */
     int *fds;   /* one for each worker, or one for all */
     unsigned fds_n;
+    unsigned settled_n; /* those that the plan in force has; during a reload there may be more */
 };
 
 enum { DOOR_SOCKET, DOOR_TCP, DOORS };
@@ -44,6 +46,7 @@ enum { LOG_ACCESS = DX_LETTER_LOG_ACCESS, LOG_OWN = DX_LETTER_LOG_OWN, LOGS };
 
 struct plan {
     uint64_t generation;
+    unsigned workers;
     struct dx_control_source source;
     struct dx_config *config;
     struct listener **listeners;
@@ -64,6 +67,8 @@ struct listeners_from {
 };
 /* Opens what neither `now` has already nor the service manager gave. All or nothing. */
 bool listeners_open(struct plan *p, const struct listeners_from *from, struct dx_err *err) DX_CHECKED;
+/* The plan is in force, with so many workers: sockets of more are closed. Fine when there are none. */
+void listeners_settle(const struct plan *p, unsigned workers);
 void listeners_close(struct plan *p);
 void listeners_set_modes(const struct plan *p);
 
@@ -111,6 +116,20 @@ void letters_receive(struct control *c); /* all that wait */
 void letters_send(struct control *c, const struct dx_letter *l);
 /* The descriptors and the text of a plan; listeners that `now` shares are not sent again. */
 bool letters_send_plan(struct control *c, const struct plan *p, bool with_shared) DX_CHECKED;
+
+/* ---- seats.c: where the data process and its workers write on the board ---- */
+
+struct crew {
+    uint32_t seat;                                            /* DX_BOARD_NONE: no data process */
+    uint32_t parts[DX_BOARD_WORKERS], next[DX_BOARD_WORKERS]; /* of the workers in force, of those to come */
+    unsigned n, next_n;
+};
+bool seats_take(struct control *c, struct dx_err *err) DX_CHECKED; /* a data process is to be started */
+void seats_free(struct control *c);                                /* it has ended; fine when none sits */
+bool seats_prepare(struct control *c, unsigned workers, struct dx_err *err) DX_CHECKED;
+void seats_settle(struct control *c); /* the next crew is in force */
+void seats_undo(struct control *c);
+void seats_on_retired(struct control *c, uint32_t part);
 
 /* ---- control.c ---- */
 
@@ -165,7 +184,6 @@ struct control {
     const char *file; /* as given on the command line; NULL: the default search at each reload */
     int exit_code;
     uint64_t started_us;
-    unsigned workers;
     char *user; /* as started: what a reload cannot change */
     enum dx_sandbox_mode sandbox;
     bool core_dumps;
@@ -198,6 +216,7 @@ struct control {
 
     struct activation given;
     struct watchdog watchdog;
+    struct crew crew;
     struct letters letters;
     pid_t data;      /* -1: none runs */
     bool data_ready; /* it serves the plan in force */
@@ -236,10 +255,11 @@ bool logs_open(struct plan *p, const struct plan *now, struct dx_err *err) DX_CH
 void logs_close(struct plan *p);
 /* A way of its own, with a descriptor of its own. */
 bool logs_way(const struct plan *p, unsigned which, struct dx_journal_way *out) DX_CHECKED;
-void logs_send(struct control *c, const struct plan *p);        /* both, to data */
-void logs_follow(struct control *c, const struct plan *before); /* c->now is in force, and the other one was */
-/* All that have names. True: *out is JSON; else it says to a person what could not be opened, and goes on as it was.
- * `out` may be NULL: an event says it in any case. */
+void logs_send(struct control *c, const struct plan *p); /* both, to data */
+void logs_follow(struct control *c,
+                 const struct plan *before); /* c->now is in force, and the other one was */
+/* All that have names. True: *out is JSON; else it says to a person what could not be opened, and goes on as
+ * it was. `out` may be NULL: an event says it in any case. */
 bool logs_reopen(struct control *c, struct dx_text *out) DX_CHECKED;
 
 /* ---- child.c ---- */

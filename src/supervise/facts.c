@@ -30,7 +30,7 @@ static void tell(void *arg, struct dx_admin_facts *out)
         .data_pid = c->data,
         .uptime_ms = (dx_clock_us() - c->started_us) / 1000,
         .generation = c->now->generation,
-        .workers = c->workers,
+        .workers = c->now->workers,
         .reloads = c->reloads,
         .sandbox = c->sandbox_text[0] ? c->sandbox_text : NULL,
         .listen = listen,

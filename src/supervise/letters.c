@@ -97,6 +97,9 @@ void letters_receive(struct control *c)
         case DX_LETTER_STOPPED:
             dx_log(DX_LOG_INFO, "drained", DX_KI("cut_off", letter.number));
             break;
+        case DX_LETTER_RETIRED:
+            seats_on_retired(c, letter.worker);
+            break;
         case DX_LETTER_BOARD:
         case DX_LETTER_NEWS:
         case DX_LETTER_LISTEN:
@@ -108,6 +111,9 @@ void letters_receive(struct control *c)
         case DX_LETTER_LEVEL:
         case DX_LETTER_LOG:
         case DX_LETTER_STOP:
+        case DX_LETTER_WORKERS:
+        case DX_LETTER_LEAVE:
+        case DX_LETTER_TYPES:
             dx_log(DX_LOG_ERROR, "letter_unexpected", DX_KI("type", letter.type));
             break;
         }
@@ -151,18 +157,32 @@ void letters_send(struct control *c, const struct dx_letter *letter)
     }
 }
 
+static void send_crew(struct control *c)
+{
+    struct dx_letter letter = {.type = DX_LETTER_WORKERS, .fd = -1};
+    struct dx_out out = dx_out_of(letter.text, sizeof letter.text - 1);
+    for (unsigned i = 0; i < c->crew.next_n; i++) {
+        if (i)
+            dx_out_byte(&out, ',');
+        dx_out_u64(&out, c->crew.next[i]);
+    }
+    DX_ASSERT(!out.overflow);
+    letters_send(c, &letter);
+}
+
 bool letters_send_plan(struct control *c, const struct plan *p, bool with_shared)
 {
     struct dx_letter letter;
     for (size_t i = 0; i < p->listeners_n; i++) {
         const struct listener *l = p->listeners[i];
-        for (unsigned k = 0; k < l->fds_n && (with_shared || l->refs == 1); k++) {
+        for (unsigned k = with_shared ? 0 : l->settled_n; k < l->fds_n; k++) {
             letter = (struct dx_letter){.type = DX_LETTER_LISTEN, .number = l->given, .fd = l->fds[k]};
             letter.worker = dx_address_is_unix(&l->address) || l->given ? DX_LETTER_ANY : k;
             snprintf(letter.text, sizeof letter.text, "%s", l->text);
             letters_send(c, &letter);
         }
     }
+    send_crew(c);
     letter = (struct dx_letter){.type = DX_LETTER_CONFIG, .number = p->generation, .fd = -1};
     letter.fd = dx_fd_memory_file("diplex-config", dx_slice_of(p->source.text, p->source.n));
     if (letter.fd < 0)

@@ -16,12 +16,19 @@
 #include "diplex/os/fd.h"
 #include "supervise/control.h"
 
+/* From the last one on: the others keep their places in the group, which is what dx_listen_steer counts by.
+ */
+static void close_from(struct listener *l, unsigned first)
+{
+    while (l->fds_n > first && !l->given)
+        dx_fd_close(&l->fds[--l->fds_n]);
+}
+
 static void listener_put(struct listener *l)
 {
     if (!l || --l->refs)
         return;
-    for (unsigned i = 0; i < l->fds_n && !l->given; i++)
-        dx_fd_close(&l->fds[i]);
+    close_from(l, 0);
     if (l->owns_file)
         unlink(l->address.u.un.sun_path);
     free(l->fds);
@@ -81,16 +88,16 @@ static bool settle_tcp(struct listener *l, bool shared_port, struct dx_err *err)
     return refuse(l->text, error, err);
 }
 
-static bool open_sockets(struct listener *l, const struct dx_listen_config *config, unsigned workers,
-                         struct dx_err *err)
+static bool open_sockets(struct listener *l, unsigned mode, unsigned workers, struct dx_err *err)
 {
     bool is_unix = dx_address_is_unix(&l->address);
     unsigned wanted = is_unix ? 1 : workers;
-    l->fds = calloc(wanted, sizeof *l->fds);
-    if (!l->fds)
+    int *fds = wanted > l->fds_n ? realloc(l->fds, wanted * sizeof *fds) : l->fds;
+    if (!fds)
         return dx_err_set(err, "out of memory");
+    l->fds = fds;
     while (l->fds_n < wanted) {
-        if (!dx_listen_open(&l->address, !is_unix, config->mode, &l->fds[l->fds_n], err))
+        if (!dx_listen_open(&l->address, !is_unix, mode, &l->fds[l->fds_n], err))
             return refuse(l->text, errno, err);
         l->fds_n++;
         /* With port 0 the kernel chooses for the first; the others follow it. */
@@ -120,7 +127,7 @@ static bool open_or_borrow(struct listener *l, const struct dx_listen_config *co
     if (given >= 0)
         return borrow(l, given, err);
     return (dx_address_is_unix(&l->address) || settle_tcp(l, shared_port, err)) &&
-           open_sockets(l, config, from->workers, err);
+           open_sockets(l, config->mode, from->workers, err);
 }
 
 static struct listener *listener_open(const struct dx_listen_config *config, const struct plan *mine,
@@ -147,6 +154,32 @@ static struct listener *listener_open(const struct dx_listen_config *config, con
     return l;
 }
 
+static bool is_group(const struct listener *l) { return !l->given && !dx_address_is_unix(&l->address); }
+
+/* Another number of workers. Until that is in force, connections are led to the sockets that have a worker
+ * now and will have one then: none waits in one that is to be closed. */
+static bool share(struct listener *l, unsigned workers, struct dx_err *err)
+{
+    unsigned least = l->settled_n < workers ? l->settled_n : workers;
+    l->refs++;
+    if (!is_group(l) || workers == l->settled_n)
+        return true;
+    dx_listen_steer(l->fds[0], least);
+    return open_sockets(l, 0, workers, err);
+}
+
+void listeners_settle(const struct plan *p, unsigned workers)
+{
+    for (size_t i = 0; i < p->listeners_n; i++) {
+        struct listener *l = p->listeners[i];
+        if (is_group(l)) {
+            close_from(l, workers);
+            dx_listen_steer(l->fds[0], 0);
+        }
+        l->settled_n = l->fds_n;
+    }
+}
+
 static struct listener *find(const struct plan *p, const char *text)
 {
     for (size_t i = 0; p && i < p->listeners_n; i++)
@@ -163,15 +196,13 @@ bool listeners_open(struct plan *p, const struct listeners_from *from, struct dx
     for (unsigned i = 0; i < p->config->listen_n; i++) {
         const struct dx_listen_config *config = &p->config->listen[i];
         struct listener *l = find(from->now, config->text);
+        bool ok = l ? share(l, from->workers, err) : (l = listener_open(config, p, from, err)) != NULL;
         if (l)
-            l->refs++;
-        else
-            l = listener_open(config, p, from, err);
-        if (!l) {
+            p->listeners[p->listeners_n++] = l;
+        if (!ok) {
             listeners_close(p);
             return false;
         }
-        p->listeners[p->listeners_n++] = l;
     }
     return true;
 }

@@ -57,6 +57,7 @@ struct plan *plan_read(const char *file, struct dx_text *report, struct dx_err *
     dx_config_faults_fini(&faults);
     if (!p->config)
         goto out;
+    p->workers = control_workers(p->config);
     if (copy_pools(p))
         return p;
     dx_err_set(first, "out of memory");

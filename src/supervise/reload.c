@@ -43,7 +43,15 @@ static void refuse(struct control *c, const char *first, const char *report)
         notify_state("READY=1");
 }
 
-/* The board shows what `now` says again, and nothing of `next`. */
+/* Sockets and workers as `now` has them. */
+static void drop(struct control *c, struct plan **next)
+{
+    plan_free(next);
+    listeners_settle(c->now, c->now->workers);
+    seats_undo(c);
+}
+
+/* And the board shows what `now` says again, and nothing of `next`. */
 static void undo(struct control *c, struct plan *next)
 {
     struct dx_err err;
@@ -51,7 +59,7 @@ static void undo(struct control *c, struct plan *next)
         dx_log(DX_LOG_ERROR, "pools_incomplete", DX_KS("error", err.text));
     c->on_board = c->now;
     pools_forget(c, next, c->now);
-    plan_free(&next);
+    drop(c, &next);
 }
 
 static bool same_text(const char *a, const char *b) { return a && b ? strcmp(a, b) == 0 : a == b; }
@@ -60,8 +68,6 @@ static bool same_text(const char *a, const char *b) { return a && b ? strcmp(a, 
 static void find_unapplied(const struct control *c, struct dx_text *keys)
 {
     const struct dx_config *config = c->now->config;
-    if (control_workers(config) != c->workers)
-        dx_text_adds(keys, " workers");
     if (!same_text(config->user, c->user))
         dx_text_adds(keys, " user");
     if (config->sandbox != c->sandbox)
@@ -84,6 +90,8 @@ static void commit(struct control *c)
     listeners_set_modes(c->now);
     if (!doors_use(c, c->now, old, &err))
         dx_log(DX_LOG_ERROR, "admin_failed", DX_KS("error", err.text));
+    listeners_settle(c->now, c->now->workers);
+    seats_settle(c);
     activation_tell(&c->given, c->now);
     logs_follow(c, old);
     pools_forget(c, old, c->now);
@@ -111,13 +119,14 @@ static struct plan *prepare(struct control *c, struct dx_text *report, struct dx
     if (!next)
         return NULL;
     next->generation = ++c->generations;
-    const struct listeners_from from = {.now = c->now, .given = &c->given, .workers = c->workers};
-    if (logs_open(next, c->now, err) && doors_prepare(c, next, err) && listeners_open(next, &from, err)) {
+    const struct listeners_from from = {.now = c->now, .given = &c->given, .workers = next->workers};
+    if (logs_open(next, c->now, err) && doors_prepare(c, next, err) && listeners_open(next, &from, err) &&
+        seats_prepare(c, next->workers, err)) {
         if (pools_watch(c, next, err))
             return next;
         undo(c, next);
     } else {
-        plan_free(&next);
+        drop(c, &next);
     }
     dx_text_addf(report, "error: %s\n", err->text);
     return NULL;

@@ -9,48 +9,15 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "diplex/ipc.h"
 #include "diplex/os/fd.h"
 #include "diplex/os/memory.h"
 #include "diplex/os/process.h"
 #include "diplex/worker.h"
-#include "worker/internal.h"
+#include "worker/data.h"
 
-#define SOCKETS_MAX \
-    (LISTENERS_MAX * 2) /* addresses known: those in force and those of the next configuration */
 #define CONFIG_MAX (64u * 1024 * 1024)
 
-struct sockets { /* of one address: one for each worker, or one for all */
-    char text[DX_LETTER_TEXT];
-    bool lent; /* others hold them too */
-    int fd[DX_BOARD_WORKERS];
-};
-
-struct data {
-    struct dx_loop *loop;
-    int letters, news, report;
-    struct dx_watch letters_watch, report_watch;
-    struct dx_timer deadline;
-    struct dx_board *board;
-    struct dx_census *census;
-    struct dx_queues *queues;
-    struct logs logs;
-    struct dx_proxy_hints *hints;
-    struct dx_crowd *crowd;
-    struct sockets sockets[SOCKETS_MAX];
-    struct worker *workers[DX_BOARD_WORKERS];
-    unsigned workers_n;
-    struct confines confines;
-    struct archive archive;
-    struct dx_snapshot *snapshot; /* in force; the archive holds it */
-    uint64_t generation;          /* of the orders given last */
-    bool waiting, stopping;
-    bool settled;
-    bool deaf; /* the listening sockets are closed */
-    int exit_code;
-};
-
-static void answer(struct data *d, enum dx_letter_type type, uint64_t number, const char *text)
+void data_answer(struct data *d, enum dx_letter_type type, uint64_t number, const char *text)
 {
     struct dx_letter l = {.type = type, .number = number, .fd = -1};
     size_t n = strlen(text);
@@ -59,129 +26,24 @@ static void answer(struct data *d, enum dx_letter_type type, uint64_t number, co
         dx_log(DX_LOG_ERROR, "letter_lost", DX_KS("reason", dx_err_text(errno)));
 }
 
-/* --- sockets --- */
-
-static struct sockets *find_sockets(struct data *d, const char *text)
-{
-    for (unsigned i = 0; i < SOCKETS_MAX; i++)
-        if (strcmp(d->sockets[i].text, text) == 0)
-            return &d->sockets[i];
-    return NULL;
-}
-
-static void close_sockets(struct sockets *s)
-{
-    for (unsigned i = 0; i < DX_BOARD_WORKERS; i++) {
-        bool shared = i > 0 && s->fd[i] == s->fd[0];
-        if (s->fd[i] >= 0 && !shared)
-            close(s->fd[i]);
-        if (i > 0)
-            s->fd[i] = -1;
-    }
-    s->fd[0] = -1;
-    s->text[0] = '\0';
-}
-
-static void on_listen(struct data *d, struct dx_letter *l)
-{
-    struct sockets *s = find_sockets(d, l->text);
-
-    if (s == NULL)
-        s = find_sockets(d, "");
-    bool fits = s != NULL && l->fd >= 0 && (l->worker == DX_LETTER_ANY || l->worker < DX_BOARD_WORKERS);
-    if (!fits) {
-        dx_log(DX_LOG_ERROR, "listener_refused", DX_KS("listen", l->text));
-        dx_fd_close(&l->fd);
-        return;
-    }
-    memcpy(s->text, l->text, sizeof(s->text));
-    s->lent = l->number != 0;
-    if (l->worker != DX_LETTER_ANY)
-        s->fd[l->worker] = l->fd;
-    for (unsigned i = 0; l->worker == DX_LETTER_ANY && i < DX_BOARD_WORKERS; i++)
-        s->fd[i] = l->fd;
-}
-
-/* Workers have let go of what the configuration in force does not name. */
-static void close_unused_sockets(struct data *d)
-{
-    const struct dx_config *c = dx_snapshot_config(d->snapshot);
-    for (unsigned i = 0; i < SOCKETS_MAX; i++) {
-        bool named = d->sockets[i].text[0] == '\0';
-        for (unsigned k = 0; k < c->listen_n; k++)
-            named |= strcmp(c->listen[k].text, d->sockets[i].text) == 0;
-        if (!named)
-            close_sockets(&d->sockets[i]);
-    }
-}
-
 /* --- configurations --- */
 
-static bool start_workers(struct data *d, const struct dx_config *c, struct dx_err *err)
+/* What all workers need; once, before the first of them. */
+static bool begin(struct data *d, const struct dx_config *c, struct dx_err *err)
 {
     uint64_t descriptors = dx_fd_raise_limit();
     if (!confines_enter(&d->confines, c, d->letters, err))
         return false;
-    answer(d, DX_LETTER_SANDBOX, 0, d->confines.sandbox.text);
+    data_answer(d, DX_LETTER_SANDBOX, 0, d->confines.sandbox.text);
     if (!logs_start(&d->logs, err)) /* the first threads: all that come inherit what is given up */
         return false;
-    d->workers_n = dx_board_workers(d->board);
     d->hints = dx_proxy_hints_new();
     d->crowd = dx_crowd_new(descriptors < UINT32_MAX ? (unsigned)descriptors : UINT32_MAX);
     if (d->hints == NULL || d->crowd == NULL)
         return dx_err_set(err, "out of memory");
-    for (unsigned i = 0; i < d->workers_n; i++) {
-        struct worker_setup setup = {.index = i,
-                                     .board = d->board,
-                                     .queues = d->queues,
-                                     .news_fd = d->news,
-                                     .report_fd = d->report,
-                                     .access = d->logs.access,
-                                     .hints = d->hints,
-                                     .crowd = d->crowd,
-                                     .descriptors = descriptors < UINT32_MAX ? (unsigned)descriptors : 0};
-        d->workers[i] = worker_new(&setup);
-        if (d->workers[i] == NULL || !worker_start(d->workers[i]))
-            return dx_err_sys(err, "cannot start worker %u", i);
-    }
+    d->descriptors = descriptors < UINT32_MAX ? (unsigned)descriptors : 0;
+    d->begun = true;
     return true;
-}
-
-static bool fill_orders(struct data *d, unsigned worker, const struct dx_config *c, struct orders *o,
-                        struct dx_err *err)
-{
-    *o = (struct orders){.number = d->generation};
-    if (c->listen_n > LISTENERS_MAX)
-        return dx_err_set(err, "more than %d listen addresses", LISTENERS_MAX);
-    for (unsigned i = 0; i < c->listen_n; i++) {
-        const struct sockets *s = find_sockets(d, c->listen[i].text);
-        if (s == NULL || s->fd[worker] < 0)
-            return dx_err_set(err, "no socket for %s", c->listen[i].text);
-        o->listen[i].text = c->listen[i].text;
-        o->listen[i].fd = s->fd[worker];
-        o->listen[i].preamble = c->listen[i].proxy_protocol;
-        o->listen[i].lent = s->lent;
-    }
-    o->listen_n = c->listen_n;
-    return true;
-}
-
-static bool give_orders(struct data *d, struct dx_snapshot *s, struct dx_err *err)
-{
-    DX_ASSERT(d->workers_n > 0);
-    struct orders *all = calloc(d->workers_n, sizeof(*all));
-    bool ok = true;
-
-    if (all == NULL)
-        return dx_err_set(err, "out of memory");
-    for (unsigned i = 0; ok && i < d->workers_n; i++)
-        ok = fill_orders(d, i, dx_snapshot_config(s), &all[i], err);
-    for (unsigned i = 0; ok && i < d->workers_n; i++) {
-        all[i].snapshot = dx_snapshot_ref(s);
-        worker_order(d->workers[i], &all[i]);
-    }
-    free(all);
-    return ok;
 }
 
 static bool use_config(struct data *d, const struct dx_letter *l, struct dx_err *err)
@@ -191,8 +53,9 @@ static bool use_config(struct data *d, const struct dx_letter *l, struct dx_err 
 
     if (d->board == NULL)
         return dx_err_set(err, "a configuration before the board");
-    for (unsigned i = 0; i < d->workers_n; i++)
-        worker_time_anew(d->workers[i]);
+    for (unsigned i = 0; i < d->parts_n; i++)
+        if (d->workers[d->parts[i]] != NULL)
+            worker_time_anew(d->workers[d->parts[i]]);
     if (!dx_fd_read_all(l->fd, CONFIG_MAX, &text, &n))
         return dx_err_sys(err, "cannot read the configuration");
     struct dx_snapshot *s = dx_snapshot_new(dx_slice_of(text, n), l->text, d->board, err);
@@ -212,7 +75,8 @@ static bool use_config(struct data *d, const struct dx_letter *l, struct dx_err 
     dx_log_set_level(dx_snapshot_config(s)->log_level);
     d->generation = l->number;
     confines_follow(&d->confines, s);
-    if ((d->workers_n == 0 && !start_workers(d, dx_snapshot_config(s), err)) || !give_orders(d, s, err)) {
+    bool begun = (d->begun || begin(d, dx_snapshot_config(s), err)) && crew_begin(d, err);
+    if (!begun || !crew_give_orders(d, s, err)) {
         archive_clear(&d->archive, d->snapshot);
         return false;
     }
@@ -225,30 +89,41 @@ static void on_config(struct data *d, struct dx_letter *l)
 {
     struct dx_err err = {""};
     if (!use_config(d, l, &err)) {
-        answer(d, DX_LETTER_REFUSED, l->number, err.text);
-        if (d->snapshot != NULL && !d->waiting)
-            close_unused_sockets(d); /* those that came for it */
+        crew_give_up(d);
+        data_answer(d, DX_LETTER_REFUSED, l->number, err.text);
+        if (d->snapshot != NULL && !d->waiting) /* those that came for it */
+            sockets_close_unused(d->sockets, dx_snapshot_config(d->snapshot), d->parts_n);
     }
     dx_fd_close(&l->fd);
 }
 
 /* --- stopping --- */
 
-static void order_all(struct data *d, bool cut)
+static void order_stop(struct data *d, bool cut)
 {
-    struct orders o = {.number = ++d->generation, .stop = true, .cut = cut};
-    for (unsigned i = 0; i < d->workers_n; i++)
-        worker_order(d->workers[i], &o);
+    const struct orders o = {.number = ++d->generation, .stop = true, .cut = cut};
+    crew_order_all(d, &o);
 }
 
 static void end_now(struct data *d)
 {
     d->stopping = true;
-    order_all(d, true);
+    order_stop(d, true);
     dx_loop_stop(d->loop);
 }
 
-static void on_deadline(struct dx_timer *t) { order_all(DX_CONTAINER(t, struct data, deadline), true); }
+static void on_deadline(struct dx_timer *t)
+{
+    struct data *d = DX_CONTAINER(t, struct data, deadline);
+    d->stopping = true;
+    order_stop(d, true);
+}
+
+static void set_deadline(struct data *d, uint64_t ms)
+{
+    d->deadline.on_due = on_deadline;
+    dx_timer_set(d->loop, &d->deadline, ms > 0 ? ms : 1);
+}
 
 static void on_stop(struct data *d, uint64_t ms)
 {
@@ -256,36 +131,48 @@ static void on_stop(struct data *d, uint64_t ms)
         return;
     d->stopping = true;
     d->waiting = false;
-    if (d->workers_n == 0) {
+    if (!d->begun) {
         dx_loop_stop(d->loop);
         return;
     }
-    order_all(d, false);
-    d->deadline.on_due = on_deadline;
-    dx_timer_set(d->loop, &d->deadline, ms > 0 ? ms : 1);
+    order_stop(d, false);
+    set_deadline(d, ms);
+}
+
+/* The sockets are not closed by this process alone: there is no hurry, and nothing is lost with them. */
+static void on_leave(struct data *d, uint64_t ms)
+{
+    struct orders o = {.leave = true, .shared = true};
+    if (d->leaving || d->stopping)
+        return;
+    d->leaving = true;
+    d->waiting = false;
+    if (!d->begun) {
+        dx_loop_stop(d->loop);
+        return;
+    }
+    o.number = ++d->generation;
+    crew_order_all(d, &o);
+    if (ms > 0)
+        set_deadline(d, ms);
 }
 
 /* Once no worker watches them, the sockets are closed, so that the kernel refuses who comes now. */
 static void stop_listening(struct data *d)
 {
-    for (unsigned i = 0; i < d->workers_n; i++)
-        if (d->workers[i]->done < d->generation)
-            return;
+    bool failed;
+    if (!crew_has_done(d, &failed))
+        return;
     d->deaf = true;
-    for (unsigned i = 0; i < SOCKETS_MAX; i++)
-        if (d->sockets[i].text[0] != '\0')
-            close_sockets(&d->sockets[i]);
+    sockets_close_all(d->sockets);
 }
 
 static void look_for_the_end(struct data *d)
 {
     unsigned cut = 0;
-    for (unsigned i = 0; i < d->workers_n; i++) {
-        if (!d->workers[i]->ended)
-            return;
-        cut += d->workers[i]->cut;
-    }
-    answer(d, DX_LETTER_STOPPED, cut, "");
+    if (!crew_has_ended(d, &cut))
+        return;
+    data_answer(d, DX_LETTER_STOPPED, cut, "");
     dx_loop_stop(d->loop);
 }
 
@@ -308,29 +195,26 @@ static void on_report(struct dx_watch *w, unsigned what)
     (void)what;
     if (read(d->report, &count, sizeof(count)) < 0)
         return;
+    crew_reap(d);
     archive_clear(&d->archive, d->snapshot);
-    if (d->stopping && !d->deaf)
+    if ((d->stopping || d->leaving) && !d->deaf)
         stop_listening(d);
-    if (d->stopping)
+    if (d->stopping || d->leaving)
         look_for_the_end(d);
-    if (!d->waiting)
+    if (!d->waiting || !crew_has_done(d, &failed))
         return;
-    for (unsigned i = 0; i < d->workers_n; i++) {
-        if (d->workers[i]->done != d->generation)
-            return;
-        failed |= d->workers[i]->failed;
-    }
     d->waiting = false;
-    close_unused_sockets(d);
+    crew_settle(d);
+    sockets_close_unused(d->sockets, dx_snapshot_config(d->snapshot), d->parts_n);
     if (!failed) {
         dx_snapshot_close_gates(d->snapshot, d->queues);
         settle(d);
-        answer(d, DX_LETTER_READY, d->generation, confines_unapplied(&d->confines));
+        data_answer(d, DX_LETTER_READY, d->generation, confines_unapplied(&d->confines));
         return;
     }
     /* Some workers may serve the new configuration and others the old one: control starts data again, and all
      * serve what is in force. */
-    answer(d, DX_LETTER_REFUSED, d->generation, "a worker could not take it over: out of memory");
+    data_answer(d, DX_LETTER_REFUSED, d->generation, "a worker could not take it over: out of memory");
     d->exit_code = 1;
     end_now(d);
 }
@@ -339,9 +223,20 @@ static void on_look(struct data *d, uint64_t serial)
 {
     if (d->census == NULL || serial == 0)
         return;
-    dx_census_begin(d->census, serial, d->workers_n);
-    for (unsigned i = 0; i < d->workers_n; i++)
-        worker_tell(d->workers[i], d->census, serial);
+    crew_tell(d, serial);
+}
+
+static void on_board(struct data *d, const struct dx_letter *l)
+{
+    struct dx_err err = {""};
+    d->board = dx_board_map(l->fd, &err);
+    if (d->board == NULL) {
+        dx_log(DX_LOG_ERROR, "no_board", DX_KS("reason", err.text));
+        d->exit_code = 1;
+        dx_loop_stop(d->loop);
+    } else if (l->worker < DX_BOARD_SEATS) {
+        dx_board_sit(d->board, l->worker);
+    }
 }
 
 static void on_letter(struct data *d, struct dx_letter *l)
@@ -350,31 +245,27 @@ static void on_letter(struct data *d, struct dx_letter *l)
 
     switch (l->type) {
     case DX_LETTER_BOARD:
-        d->board = dx_board_map(l->fd, &err);
-        if (d->board == NULL) {
-            dx_log(DX_LOG_ERROR, "no_board", DX_KS("reason", err.text));
-            d->exit_code = 1;
-            dx_loop_stop(d->loop);
-        }
+        on_board(d, l);
         break;
     case DX_LETTER_NEWS:
         d->news = l->fd;
         l->fd = -1;
         break;
     case DX_LETTER_LISTEN:
-        on_listen(d, l);
-        l->fd = -1;
+        sockets_take(d->sockets, l);
+        break;
+    case DX_LETTER_WORKERS:
+        if (d->board != NULL)
+            crew_on_workers(d, l->text);
         break;
     case DX_LETTER_CONFIG:
         on_config(d, l);
         break;
     case DX_LETTER_DRAINS:
-        for (unsigned i = 0; i < d->workers_n; i++)
-            worker_look_at_drains(d->workers[i]);
+        crew_look_at_drains(d);
         break;
     case DX_LETTER_PING:
-        for (unsigned i = 0; i < d->workers_n; i++)
-            worker_ping(d->workers[i], l->number);
+        crew_ping(d, l->number);
         break;
     case DX_LETTER_LOG:
         logs_on_letter(&d->logs, l);
@@ -393,11 +284,16 @@ static void on_letter(struct data *d, struct dx_letter *l)
     case DX_LETTER_STOP:
         on_stop(d, l->number);
         break;
+    case DX_LETTER_LEAVE:
+        on_leave(d, l->number);
+        break;
     case DX_LETTER_SANDBOX:
     case DX_LETTER_FORBIDDEN:
     case DX_LETTER_READY:
     case DX_LETTER_REFUSED:
     case DX_LETTER_STOPPED:
+    case DX_LETTER_RETIRED:
+    case DX_LETTER_TYPES:
         dx_log(DX_LOG_ERROR, "letter_unexpected", DX_KI("type", l->type));
         break;
     }
@@ -439,14 +335,12 @@ static void leave_signals_to_control(void)
 
 static void fini(struct data *d)
 {
-    for (unsigned i = 0; i < d->workers_n; i++)
-        worker_free(&d->workers[i]);
+    crew_free(d);
     dx_timer_clear(&d->deadline);
     dx_watch_stop(&d->letters_watch);
     dx_watch_stop(&d->report_watch);
     archive_clear(&d->archive, NULL);
-    for (unsigned i = 0; i < SOCKETS_MAX; i++)
-        close_sockets(&d->sockets[i]);
+    sockets_close_all(d->sockets);
     logs_end_access(&d->logs);
     dx_proxy_hints_free(&d->hints);
     dx_crowd_free(&d->crowd);
@@ -468,8 +362,7 @@ int dx_data_run(int letters_fd)
     leave_signals_to_control();
     dx_log_set_source("data");
     logs_init(&d->logs);
-    for (unsigned i = 0; i < SOCKETS_MAX; i++)
-        memset(d->sockets[i].fd, 0xff, sizeof(d->sockets[i].fd)); /* -1 everywhere */
+    sockets_init(d->sockets);
     d->letters = letters_fd;
     d->news = -1;
     d->report = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

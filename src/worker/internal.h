@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 
+#include "diplex/board/seats.h"
 #include "diplex/ipc.h"
 #include "diplex/journal.h"
 #include "diplex/net.h"
@@ -25,6 +26,8 @@ struct listener {
     struct dx_watch watch;
     struct dx_timer pause; /* out of descriptors: not listening for a moment */
     bool wanted;
+    bool ending; /* no configuration names it any more, and connections that are being made are waited for */
+    struct dx_timer last; /* ending: until then */
 };
 
 /* What the main thread asks of a worker. */
@@ -38,19 +41,23 @@ struct orders {
     unsigned listen_n;
     uint64_t number; /* of these orders: what the worker reports when they are carried out */
     bool stop, cut;
+    bool leave;  /* take no more connections, and end with those there are, however long they last */
+    bool shared; /* the sockets go on with others: let go of them at once, and leave them as they are */
 };
 
 struct worker {
     uint32_t magic;
-    unsigned index;
+    unsigned index, place;
     pthread_t thread;
     struct dx_loop *loop;
     struct dx_proxy *proxy;
     struct listener listeners[PLACES_MAX];
-    struct dx_timer leave; /* stopping: look whether everybody has gone */
+    unsigned ending_n;     /* listeners */
+    uint64_t number;       /* of the orders at hand; carried out when no listener is ending */
+    struct dx_timer leave; /* leaving or stopping: look whether everybody has gone */
     int reserve;           /* a descriptor to give up, so that a connection too many can be closed */
     uint64_t paused_told_us, paused_untold;
-    bool stopping;
+    bool leaving, stopping;
 
     pthread_mutex_t lock; /* of the mailbox */
     struct orders orders;
@@ -62,7 +69,7 @@ struct worker {
     _Atomic bool time_anew, drains;
     struct dx_census *census; /* of the question */
     _Atomic uint64_t asked;   /* what is in flight is to be told under this serial; 0: nobody asks */
-    _Atomic uint64_t ping; /* asked of it last */
+    _Atomic uint64_t ping;    /* asked of it last */
 
     int report;            /* borrowed: the main thread's eventfd */
     _Atomic uint64_t done; /* the orders carried out last */
@@ -72,7 +79,8 @@ struct worker {
 };
 
 struct worker_setup {
-    unsigned index;
+    unsigned index; /* its part of the board */
+    unsigned place; /* in the census; DX_CENSUS_PARTS: none */
     struct dx_board *board;
     struct dx_queues *queues;
     int news_fd, report_fd;
@@ -80,6 +88,7 @@ struct worker_setup {
     struct dx_proxy_hints *hints;
     struct dx_crowd *crowd;
     unsigned descriptors; /* that the process may have */
+    uint64_t ping;        /* asked of all last */
 };
 
 /* Made on the main thread; runs nothing until worker_start. */

@@ -13,7 +13,9 @@
 #define ACCEPTS_PER_TURN 16
 #define ACCEPTS_LAST     4096 /* when a listener ends: the backlog */
 #define PAUSE_MS         100  /* without descriptors: until some connection has ended */
-#define LEAVE_MS         20
+#define HANDSHAKE_MS     250 /* a connection that is being made when its listener ends has this time to come */
+#define LOOK_STOP_MS     20  /* has everybody gone? */
+#define LOOK_LEAVE_MS    100
 #define TELL_EVERY_US    60000000u
 
 static void report(struct worker *w)
@@ -73,6 +75,8 @@ static void accept_some(struct listener *l, unsigned most)
     for (unsigned i = 0; i < most; i++) {
         int fd = dx_listen_accept(l->fd, &peer);
         if (fd >= 0) {
+            if (DX_UNLIKELY(l->ending))
+                dx_listen_refuse_no_more(fd);
             dx_proxy_accept(l->worker->proxy, fd, &peer, l->preamble);
             continue;
         }
@@ -101,17 +105,73 @@ static void on_pause_end(struct dx_timer *t)
         dx_timer_set(l->worker->loop, t, PAUSE_MS);
 }
 
-/* Whoever has connected already is served still. `for_good`: nobody will listen on this socket again, so that
- * the kernel is told at once to refuse who comes now. */
-static void stop_listening(struct listener *l, bool for_good)
+/* All orders are carried out once no listener is ending: then the main thread may close the sockets. */
+static void report_done(struct worker *w)
 {
-    if (!for_good || !l->lent) /* who waits in a socket that others hold is served by them */
-        accept_some(l, ACCEPTS_LAST);
-    if (for_good && !l->lent)
-        (void)shutdown(l->fd, SHUT_RDWR);
+    if (w->ending_n > 0)
+        return;
+    w->done = w->number;
+    report(w);
+}
+
+static void let_go(struct listener *l)
+{
     dx_watch_stop(&l->watch);
     dx_timer_clear(&l->pause);
+    dx_timer_clear(&l->last);
+    l->worker->ending_n -= l->ending;
+    l->ending = false;
     l->text[0] = '\0';
+}
+
+/* Whoever has connected is served still. */
+static void on_last(struct dx_timer *t)
+{
+    struct listener *l = DX_CONTAINER(t, struct listener, last);
+    dx_listen_end(l->fd);
+    accept_some(l, ACCEPTS_LAST);
+    let_go(l);
+    report_done(l->worker);
+}
+
+/* What waits in a socket when it is closed is reset, and so is a handshake under way: nobody new is let in,
+ * and a moment later everybody who had begun has come. */
+static void end_listening(struct listener *l)
+{
+    if (l->ending)
+        return;
+    if (l->lent) { /* the others who hold it let in who comes now */
+        accept_some(l, l->worker->stopping ? 0 : ACCEPTS_LAST);
+        let_go(l);
+        return;
+    }
+    l->ending = true;
+    l->worker->ending_n++;
+    dx_listen_refuse(l->fd);
+    l->last.on_due = on_last;
+    dx_timer_set(l->worker->loop, &l->last, HANDSHAKE_MS);
+}
+
+static void listen_on(struct listener *l)
+{
+    if (!l->ending)
+        return;
+    l->ending = false;
+    l->worker->ending_n--;
+    dx_timer_clear(&l->last);
+    dx_listen_refuse_no_more(l->fd);
+}
+
+static void end_all_listening(struct worker *w, bool at_once)
+{
+    for (unsigned i = 0; i < PLACES_MAX; i++) {
+        if (w->listeners[i].text[0] == '\0')
+            continue;
+        if (at_once)
+            let_go(&w->listeners[i]);
+        else
+            end_listening(&w->listeners[i]);
+    }
 }
 
 static struct listener *find_listener(struct worker *w, const char *text)
@@ -128,6 +188,8 @@ static bool follow_listeners(struct worker *w, const struct orders *o)
         w->listeners[i].wanted = false;
     for (unsigned i = 0; i < o->listen_n; i++) {
         struct listener *l = find_listener(w, o->listen[i].text);
+        if (l != NULL)
+            listen_on(l);
         if (l == NULL) {
             l = find_listener(w, ""); /* a free place: there are enough for two configurations */
             DX_ASSERT(l != NULL);
@@ -150,7 +212,7 @@ static bool follow_listeners(struct worker *w, const struct orders *o)
     }
     for (unsigned i = 0; i < PLACES_MAX; i++)
         if (w->listeners[i].text[0] != '\0' && !w->listeners[i].wanted)
-            stop_listening(&w->listeners[i], false);
+            end_listening(&w->listeners[i]);
     return true;
 }
 
@@ -158,6 +220,7 @@ static bool follow_listeners(struct worker *w, const struct orders *o)
 
 static void end(struct worker *w)
 {
+    end_all_listening(w, true);
     w->cut = dx_proxy_cut(w->proxy);
     dx_loop_stop(w->loop);
 }
@@ -165,10 +228,26 @@ static void end(struct worker *w)
 static void on_leave(struct dx_timer *t)
 {
     struct worker *w = DX_CONTAINER(t, struct worker, leave);
-    if (dx_proxy_clients(w->proxy) == 0)
+    if (dx_proxy_clients(w->proxy) == 0 && w->ending_n == 0)
         end(w);
     else
-        dx_timer_set(w->loop, t, LEAVE_MS);
+        dx_timer_set(w->loop, t, w->stopping ? LOOK_STOP_MS : LOOK_LEAVE_MS);
+}
+
+static void look_for_the_end(struct worker *w)
+{
+    w->leave.on_due = on_leave;
+    dx_timer_set(w->loop, &w->leave, 1);
+}
+
+static void begin_leave(struct worker *w, bool shared)
+{
+    end_all_listening(w, shared);
+    if (w->leaving || w->stopping)
+        return;
+    w->leaving = true;
+    dx_proxy_leave(w->proxy);
+    look_for_the_end(w);
 }
 
 static void begin_stop(struct worker *w)
@@ -176,12 +255,9 @@ static void begin_stop(struct worker *w)
     if (w->stopping)
         return;
     w->stopping = true;
-    for (unsigned i = 0; i < PLACES_MAX; i++)
-        if (w->listeners[i].text[0] != '\0')
-            stop_listening(&w->listeners[i], true);
+    end_all_listening(w, false);
     dx_proxy_stop(w->proxy);
-    w->leave.on_due = on_leave;
-    dx_timer_set(w->loop, &w->leave, 1);
+    look_for_the_end(w);
 }
 
 /* Timed by the thread's own clock, which stands still while somebody else has the core. */
@@ -197,21 +273,25 @@ static bool take_over(struct worker *w, struct orders *o)
 
 static void carry_out(struct worker *w, struct orders *o)
 {
+    w->number = o->number;
     if (o->stop)
         begin_stop(w);
     if (o->cut)
         end(w);
     if (o->snapshot != NULL && !w->stopping)
         w->failed = !take_over(w, o);
+    if (o->leave)
+        begin_leave(w, o->shared);
     dx_snapshot_unref(&o->snapshot);
-    w->done = o->number;
-    report(w);
+    report_done(w);
 }
 
 static void tell(struct worker *w, uint64_t serial)
 {
     struct dx_census_writer writer;
-    dx_census_open(w->census, w->index, &writer);
+    if (w->place >= DX_CENSUS_PARTS)
+        return;
+    dx_census_open(w->census, w->place, &writer);
     uint32_t left_out = dx_proxy_tell(w->proxy, &writer);
     dx_census_close(&writer, serial, left_out);
 }
@@ -309,8 +389,10 @@ struct worker *worker_new(const struct worker_setup *s)
         return NULL;
     DX_MAGIC_SET(w, WORKER_MAGIC);
     w->index = s->index;
+    w->place = s->place;
     w->report = s->report_fd;
     w->board = s->board;
+    w->ping = s->ping;
     w->reserve = dx_net_reserve();
     pthread_mutex_init(&w->lock, NULL);
     w->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

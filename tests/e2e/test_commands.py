@@ -220,11 +220,11 @@ def test_status(admin):
 
 
 def test_a_reload_says_what_it_could_not_change(admin):
-    admin.write_config({**admin.config, 'workers': 2})
+    admin.write_config({**admin.config, 'workers': 2, 'user': 'somebody-else'})
     done = run_diplex('reload', '-a', admin.config['admin'])
-    assert done.returncode == 0 and 'workers' in done.stdout
-    admin.wait_event('reload_partial', 'workers')
-    assert json.loads(run_diplex('status', '--json', '-a', admin.config['admin']).stdout)['workers'] == 1
+    assert done.returncode == 0 and 'user' in done.stdout and 'workers' not in done.stdout
+    admin.wait_event('reload_partial', 'user')
+    assert json.loads(run_diplex('status', '--json', '-a', admin.config['admin']).stdout)['workers'] == 2
 
 
 def test_a_refused_reload_shows_every_fault(admin):

@@ -68,7 +68,7 @@ static void check_letter(const struct dx_letter *l, unsigned fds)
     struct dx_letter again;
     int ends[2];
 
-    DX_ASSERT(l->type >= DX_LETTER_BOARD && l->type <= DX_LETTER_STOPPED);
+    DX_ASSERT(l->type >= DX_LETTER_BOARD && l->type < DX_LETTER_TYPES);
     DX_ASSERT(memchr(l->text, '\0', sizeof l->text) != NULL);
     DX_ASSERT(fds <= 1 && (l->fd >= 0) == (fds == 1));
     DX_ASSERT(l->fd < 0 || (fcntl(l->fd, F_GETFD) & FD_CLOEXEC) != 0);

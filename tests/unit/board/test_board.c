@@ -237,12 +237,15 @@ START_TEST(counters_go_on_when_data_starts_again)
 {
     struct dx_board_server one = server("a", 1);
     ck_assert(dx_board_pool_write(control, add("p"), &one, 1));
+    uint32_t seat = dx_board_seat_take(control), parts[2];
+    ck_assert(dx_board_parts_take(control, seat, 2, parts));
     dx_count_add(&dx_board_counters(data, 0)[DX_COUNTER_REQUESTS], 3);
     dx_count_add(&dx_board_counters(data, 1)[DX_COUNTER_REQUESTS], 4);
     dx_count_add(&dx_board_counters(data, 1)[DX_COUNTER_CLIENTS_OPEN], 9);
     atomic_store(&dx_board_cell(data, 1, one.id)->active, 4);
     dx_count_add(&dx_board_cell(data, 1, one.id)->requests, 8);
     dx_board_data_started(control, 4711);
+    dx_board_seat_free(control, seat);
     dx_board_data_started(control, 4712);
     ck_assert_uint_eq(dx_board_data_starts(data), 2);
     ck_assert_uint_eq(dx_board_counter_sum(control, DX_COUNTER_REQUESTS), 7);
@@ -250,6 +253,83 @@ START_TEST(counters_go_on_when_data_starts_again)
     ck_assert_uint_eq(dx_board_server_active(control, one.id), 0);
     struct dx_board_cell sum = dx_board_cell_sum(control, one.id);
     ck_assert_uint_eq(sum.requests, 8);
+}
+END_TEST
+
+START_TEST(a_part_has_one_owner_at_a_time)
+{
+    uint32_t first = dx_board_seat_take(control), second = dx_board_seat_take(control), parts[DX_BOARD_PARTS];
+    ck_assert_uint_ne(first, second);
+    ck_assert(dx_board_parts_take(control, first, 2, parts));
+    ck_assert(dx_board_parts_take(control, second, 3, parts + 2));
+    for (unsigned i = 0; i < 5; i++)
+        ck_assert_uint_eq(parts[i], i);
+    ck_assert_uint_eq(dx_board_parts(data), 5);
+    dx_count_add(&dx_board_counters(data, 1)[DX_COUNTER_REQUESTS], 6);
+    ck_assert(!dx_board_part_free(control, second, 1));
+    ck_assert(!dx_board_part_free(control, second, DX_BOARD_PARTS));
+    ck_assert(dx_board_part_free(control, first, 1));
+    ck_assert(!dx_board_part_free(control, first, 1));
+    ck_assert(!dx_board_parts_take(control, second, DX_BOARD_PARTS - 3, parts));
+    ck_assert(dx_board_parts_take(control, second, 1, parts));
+    ck_assert_uint_eq(parts[0], 1);
+    ck_assert_uint_eq(dx_board_counter_sum(control, DX_COUNTER_REQUESTS), 6);
+    dx_board_seat_free(control, first);
+    dx_board_seat_free(control, second);
+    ck_assert(dx_board_parts_take(control, dx_board_seat_take(control), DX_BOARD_PARTS, parts));
+}
+END_TEST
+
+START_TEST(there_is_an_end_of_seats)
+{
+    for (unsigned i = 0; i < DX_BOARD_SEATS; i++)
+        ck_assert_uint_eq(dx_board_seat_take(control), i);
+    ck_assert_uint_eq(dx_board_seat_take(control), DX_BOARD_NONE);
+    dx_board_seat_free(control, 3);
+    ck_assert_uint_eq(dx_board_seat_take(control), 3);
+}
+END_TEST
+
+START_TEST(workers_are_those_of_ones_own_seat)
+{
+    ck_assert_uint_eq(dx_board_workers(data), 2);
+    (void)!dx_board_seat_take(control);
+    uint32_t seat = dx_board_seat_take(control);
+    dx_board_workers_set(control, seat, 5);
+    ck_assert_uint_eq(dx_board_workers(data), 2);
+    ck_assert_uint_eq(dx_board_workers(control), 5);
+    dx_board_sit(data, seat);
+    ck_assert_uint_eq(dx_board_workers(data), 5);
+    dx_board_seat_free(control, seat);
+    ck_assert_uint_eq(dx_board_workers(control), 2);
+}
+END_TEST
+
+START_TEST(slots_are_counted_over_all_data_processes)
+{
+    struct dx_board *other = dx_board_map(dx_board_fd(control), &err);
+    dx_board_sit(data, dx_board_seat_take(control));
+    ck_assert(dx_board_slot_take(data, 7, 3));
+    ck_assert_uint_eq(dx_board_slots_of_others(data, 7), 0);
+    dx_board_sit(other, dx_board_seat_take(control));
+    ck_assert_uint_eq(dx_board_slots_of_others(other, 7), 1);
+    ck_assert(dx_board_slot_take(other, 7, 3));
+    ck_assert(dx_board_slot_take(data, 7, 3));
+    ck_assert(!dx_board_slot_take(other, 7, 3));
+    ck_assert(!dx_board_slot_take(data, 7, 3));
+    dx_board_slot_give_back(data, 7);
+    ck_assert(dx_board_slot_take(other, 7, 3));
+    ck_assert_uint_eq(dx_board_slots_of_others(data, 7), 2);
+    struct dx_board_waits w = {.waiting = 4, .held = true};
+    dx_board_pool_waits_set(data, 9, (struct dx_board_waits){.waiting = 1});
+    dx_board_pool_waits_set(other, 9, w);
+    ck_assert_uint_eq(dx_board_pool_waits(control, 9).waiting, 5);
+    ck_assert(dx_board_pool_waits(control, 9).held);
+    dx_board_seat_free(control, 1);
+    ck_assert_uint_eq(dx_board_slots_of_others(data, 7), 0);
+    ck_assert_uint_eq(dx_board_pool_waits(control, 9).waiting, 1);
+    ck_assert(!dx_board_pool_waits(control, 9).held);
+    dx_board_free(&other);
 }
 END_TEST
 
@@ -263,7 +343,9 @@ START_TEST(of_times_the_longest_is_told)
     ck_assert_uint_eq(dx_board_counter_sum(control, DX_COUNTER_TURN_LONGEST), 700);
     ck_assert_uint_eq(dx_board_counter_sum(control, DX_COUNTER_TAKEOVER), 30);
     ck_assert_uint_eq(dx_board_counter_sum(control, DX_COUNTER_TURNS_LONG), 5);
-    dx_board_data_started(control, 4711);
+    uint32_t seat = dx_board_seat_take(control), parts[2];
+    ck_assert(dx_board_parts_take(control, seat, 2, parts));
+    dx_board_seat_free(control, seat);
     ck_assert_uint_eq(dx_board_counter_sum(control, DX_COUNTER_TURN_LONGEST), 0);
     ck_assert_uint_eq(dx_board_counter_sum(control, DX_COUNTER_TURNS_LONG), 5);
 }
@@ -414,6 +496,10 @@ int main(void)
     tcase_add_test(c, a_full_board_changes_nothing);
     tcase_add_test(c, cells_are_summed_and_share_no_line);
     tcase_add_test(c, counters_go_on_when_data_starts_again);
+    tcase_add_test(c, a_part_has_one_owner_at_a_time);
+    tcase_add_test(c, there_is_an_end_of_seats);
+    tcase_add_test(c, workers_are_those_of_ones_own_seat);
+    tcase_add_test(c, slots_are_counted_over_all_data_processes);
     tcase_add_test(c, of_times_the_longest_is_told);
     tcase_add_test(c, every_counter_and_reason_has_words);
     tcase_add_test(c, the_last_to_give_a_sign_of_life_is_named);

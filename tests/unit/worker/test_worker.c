@@ -131,6 +131,25 @@ static int client(unsigned door)
     return fd;
 }
 
+/* Not waiting. */
+static int begin(unsigned door)
+{
+    struct dx_address a;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    ck_assert(dx_address_parse(dx_slice_str(names[door]), false, &a));
+    ck_assert(connect(fd, &a.u.sa, a.len) == 0 || errno == EINPROGRESS);
+    return fd;
+}
+
+static bool nobody_answers(unsigned door)
+{
+    int fd = begin(door);
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    bool silence = poll(&p, 1, 20) == 0;
+    close(fd);
+    return silence;
+}
+
 static void ask(int fd, const char *path)
 {
     char request[128];
@@ -189,16 +208,74 @@ START_TEST(it_follows_to_other_addresses)
     ask(c, "/nowhere"); /* who is connected stays so */
     hears(c, "HTTP/1.1 404 Not Found\r\n");
     close(c);
-    c = client(0); /* into the backlog: the socket itself belongs to the main thread */
+    ck_assert(nobody_answers(0)); /* the socket is open still: it belongs to the main thread */
+    c = client(2);
     ask(c, "/nowhere");
-    int d = client(2);
-    ask(d, "/nowhere");
-    hears(d, "HTTP/1.1 404 Not Found\r\n");
-    struct pollfd p = {.fd = c, .events = POLLIN};
-    ck_assert_int_eq(poll(&p, 1, 20), 0);
-    close(c), close(d);
+    hears(c, "HTTP/1.1 404 Not Found\r\n");
+    close(c);
     stop(false);
     wait_ended();
+}
+END_TEST
+
+START_TEST(who_has_connected_before_a_door_is_closed_is_served)
+{
+    int c[8];
+    start(1);
+    worker_order(worker, &(struct orders){.number = ++number, .leave = true});
+    for (int i = 0; i < 8; i++) { /* at any moment of it, perhaps too late */
+        c[i] = begin(0);
+        usleep(100);
+    }
+    wait_done();
+    ck_assert(nobody_answers(0));
+    for (int i = 0; i < 8; i++) {
+        struct pollfd p = {.fd = c[i], .events = POLLOUT};
+        if (poll(&p, 1, 0) == 1) {
+            ask(c[i], "/nowhere");
+            p.events = POLLIN;
+            ck_assert_int_eq(poll(&p, 1, WAIT_MS), 1);
+            hears(c[i], "HTTP/1.1 404 Not Found\r\n");
+        }
+        close(c[i]);
+    }
+    wait_ended();
+    ck_assert_uint_eq(worker->cut, 0);
+}
+END_TEST
+
+START_TEST(one_that_leaves_ends_with_its_last_client)
+{
+    char buf[1024] = "";
+    start(1);
+    int idle = client(0), second = client(0);
+    ask(idle, "/nowhere");
+    hears(idle, "HTTP/1.1 404 Not Found\r\n");
+    worker_order(worker, &(struct orders){.number = ++number, .snapshot = snapshot_new(), .leave = true});
+    wait_done();
+    ck_assert(!worker->ended);
+    ask(idle, "/nowhere"); /* idle clients are not closed: what they send is answered, for the last time */
+    ck_assert_int_gt(recv(idle, buf, sizeof(buf) - 1, 0), 0);
+    ck_assert_ptr_nonnull(strstr(buf, "Connection: close\r\n"));
+    ck_assert(hears_end(idle));
+    close(idle);
+    ask(second, "/nowhere");
+    hears(second, "HTTP/1.1 404 Not Found\r\n");
+    ck_assert(hears_end(second));
+    close(second);
+    wait_ended();
+    ck_assert_uint_eq(worker->cut, 0);
+}
+END_TEST
+
+START_TEST(shared_doors_are_left_as_they_are)
+{
+    start(1);
+    worker_order(worker, &(struct orders){.number = ++number, .leave = true, .shared = true});
+    wait_ended();
+    int c = client(0), fd = accept(doors[0], NULL, NULL); /* another process lets in who comes now */
+    ck_assert_int_ge(fd, 0);
+    close(c), close(fd);
 }
 END_TEST
 
@@ -287,6 +364,9 @@ int main(void)
     tcase_set_timeout(c, 10);
     tcase_add_test(c, it_answers_where_it_was_told_to_listen);
     tcase_add_test(c, it_follows_to_other_addresses);
+    tcase_add_test(c, who_has_connected_before_a_door_is_closed_is_served);
+    tcase_add_test(c, one_that_leaves_ends_with_its_last_client);
+    tcase_add_test(c, shared_doors_are_left_as_they_are);
     tcase_add_test(c, all_addresses_may_change_at_once);
     tcase_add_test(c, orders_may_overtake_each_other);
     tcase_add_test(c, it_stops_when_the_last_request_is_done);
