@@ -9,19 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "admin/samples.h"
 #include "diplex/base/date.h"
 
 #define HISTORY_MAGIC 0x48495354u
-#define NOTHING       UINT32_MAX
 #define VALUE_BYTES   ((size_t)160) /* of one value of an event */
 #define FACTS_BYTES   ((size_t)640) /* of all its values, as JSON */
 #define RUN_BYTES     24
-
-enum series {
-#define SERIES(id, name) SERIES_##id,
-#include "admin/history.def"
-    SERIES_COUNT,
-};
 
 static const char *const series_names[] = {
 #define SERIES(id, name) name,
@@ -33,15 +27,6 @@ static const struct kind {
 } kinds[] = {
 #define EVENT(word, sentence) {word, sentence},
 #include "admin/history.def"
-};
-
-struct row {
-    uint32_t v[SERIES_COUNT];
-};
-
-/* What only grows, as it was at the last sample. */
-struct totals {
-    uint64_t requests, failures;
 };
 
 struct pool {
@@ -146,40 +131,6 @@ static void drop_unseen(struct dx_history *h)
     }
 }
 
-/* What is kept in memory that data can write may say anything: a number that fell says nothing. */
-static uint32_t grown(const struct pool *p, uint64_t now, uint64_t before)
-{
-    return p->known && now >= before && now - before < NOTHING ? (uint32_t)(now - before) : NOTHING;
-}
-
-static void sample_pool(struct pool *p, const struct dx_board *board, struct dx_board_server *servers,
-                        struct row *row)
-{
-    uint32_t at = dx_board_pool_find(board, p->name), version;
-    struct totals now = {0};
-    if (at == DX_BOARD_NONE) {
-        p->known = false;
-        return;
-    }
-    size_t n = dx_board_pool_read(board, at, servers, &version);
-    row->v[SERIES_ACTIVE] = row->v[SERIES_UP] = 0;
-    for (size_t i = 0; i < n; i++) {
-        struct dx_board_cell cell = dx_board_cell_sum(board, servers[i].id);
-        now.requests += cell.requests;
-        now.failures += cell.connect_failures + cell.resets;
-        row->v[SERIES_ACTIVE] += cell.active;
-        row->v[SERIES_UP] += dx_board_server_state(board, servers[i].id) == DX_SERVER_UP;
-    }
-    struct dx_board_waits waits = dx_board_pool_waits(board, at);
-    row->v[SERIES_SERVERS] = (uint32_t)n;
-    row->v[SERIES_QUEUED] = waits.held ? 0 : waits.waiting;
-    row->v[SERIES_HELD] = waits.held ? waits.waiting : 0;
-    row->v[SERIES_REQUESTS] = grown(p, now.requests, p->last.requests);
-    row->v[SERIES_FAILURES] = grown(p, now.failures, p->last.failures);
-    p->last = now;
-    p->known = true;
-}
-
 void dx_history_sample(struct dx_history *h, const struct dx_board *board, const struct dx_config *config,
                        struct dx_history_time now)
 {
@@ -197,7 +148,7 @@ void dx_history_sample(struct dx_history *h, const struct dx_board *board, const
         if (!p)
             continue;
         p->seen = true;
-        sample_pool(p, board, servers, &p->rows[place]);
+        p->known = samples_take(board, p->name, servers, p->known, &p->last, &p->rows[place]);
     }
     drop_unseen(h);
     h->times[place] = (struct moment){.number = ++h->numbers, .at_ms = now.at_ms};

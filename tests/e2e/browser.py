@@ -40,7 +40,7 @@ class Browser(Program):
             ],
             {'HOME': str(directory)},
         )  # fmt: skip
-        self.events, self.number, self.socket = [], 0, None
+        self.events, self.number, self.socket, self.origin = [], 0, None, None
 
     def start(self):
         self.spawn()

@@ -16,9 +16,14 @@ async function get(path) {
 function complete(status) {
     for (const name of ['pools', 'streams', 'elsewhere', 'routes', 'listen']) status[name] = Array.isArray(status[name]) ? status[name] : [];
     status.counters = status.counters || {};
+    const told = status.snapshot, whole = status.whole = told?.taken && !told.missing_workers?.length && !told.left_out;
     for (const pool of status.pools) {
         pool.waiting = Array.isArray(pool.waiting) ? pool.waiting : [];
-        for (const server of pool.servers) server.requests = Array.isArray(server.requests) ? server.requests : [];
+        for (const server of pool.servers) {
+            server.slots = server.slots ?? (pool.slots || null);
+            server.requests = Array.isArray(server.requests) ? server.requests : [];
+            server.untold = whole ? 0 : Math.max(0, server.active - server.requests.length);
+        }
     }
     return status;
 }
@@ -107,7 +112,7 @@ const page = {
     head(status) {
         mark($('state'), 'data-state', status.state);
         say($('state-word'), status.state);
-        say($('process'), `${status.version}, up ${span(status.uptime_ms)}, generation ${status.generation}, ${status.listen.map((a) => shown(a, 60)).join(' ')}`);
+        say($('process'), `${shown(status.version, 40)}, up ${span(status.uptime_ms)}, generation ${status.generation}, ${status.listen.map((a) => shown(a, 60)).join(' ')}`);
         say($('foot'), `File ${shown(status.file)}. ${many(status.workers, 'worker')}, control ${status.control_pid}, data ${status.data_pid ?? 'not running'}${status.data_starts > 1 ? `, started ${status.data_starts} times` : ''}. Sandbox: ${shown(status.sandbox ?? 'not said yet')}.`);
         document.title = (status.ready ? '' : status.state + ' – ') + 'diplex';
     },
@@ -228,13 +233,23 @@ const poller = {
             await past.update();
             page.status = status;
             this.found();
-            page.show();
-            await page.settings();
         } catch (error) {
             this.lost(error, began);
         }
+        if (!this.failures) await this.show();
         this.busy = false;
         this.later(this.failures ? Math.min(WAIT_MOST_MS, PERIOD_MS * this.failures) : Math.max(100, PERIOD_MS - (Date.now() - began)));
+    },
+
+    // A fault of the page is not to be taken for one of diplex.
+    async show() {
+        try {
+            page.show();
+            await page.settings();
+        } catch (error) {
+            console.error(error);
+            showBanners([{ key: 'page', level: 'bad', text: 'The page cannot show all of this answer: ' + shown(error.message, 200) }]);
+        }
     },
 
     later(ms) {

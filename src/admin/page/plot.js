@@ -1,7 +1,7 @@
-// A plot of a quarter of an hour. Each sample stands for the time since the one before it and is drawn as that step;
+// A plot of a quarter of an hour, or of less as long as there is less. Each sample stands for the time since the one before it and is drawn as that step;
 // where nothing is known nothing is drawn. The scale begins at zero, the time axis is time and not a number of samples.
 
-const PLOT_MS = 15 * 60 * 1000;
+const PLOT_MS = 15 * 60 * 1000, SPANS = [1, 2, 5, 15]; // minutes
 const LEFT = 40, BOTTOM = 18, TOP = 6;
 
 function niceTop(value) {
@@ -58,7 +58,7 @@ class Plot {
     }
 
     x(at) {
-        return LEFT + (this.width - LEFT) * Math.min(1, Math.max(0, 1 - (this.now - at) / PLOT_MS));
+        return LEFT + (this.width - LEFT) * Math.min(1, Math.max(0, 1 - (this.now - at) / (this.minutes * 60000)));
     }
 
     y(value) {
@@ -105,10 +105,11 @@ class Plot {
             parts.push(drawn('line', { class: 'grid', x1: LEFT, x2: this.width, y1: y, y2: y }));
             parts.push(drawn('text', { x: LEFT - 6, y: Number(y) + 4, 'text-anchor': 'end' }, this.read(this.scale * part)));
         }
-        for (const minutes of [15, 10, 5, 0]) {
-            const x = LEFT + (this.width - LEFT) * (1 - minutes / 15);
-            const anchor = minutes === 15 ? 'start' : minutes ? 'middle' : 'end';
-            parts.push(drawn('text', { x, y: this.height - 3, 'text-anchor': anchor }, minutes ? '−' + minutes + ' min' : 'now'));
+        const steps = this.minutes === 15 ? 3 : 2;
+        for (let step = 0; step <= steps; step++) {
+            const part = step / steps, ago = this.minutes * (1 - part);
+            const anchor = step === 0 ? 'start' : step < steps ? 'middle' : 'end';
+            parts.push(drawn('text', { x: LEFT + (this.width - LEFT) * part, y: this.height - 3, 'text-anchor': anchor }, ago ? '−' + (ago < 1 ? ago * 60 + ' s' : ago + ' min') : 'now'));
         }
         return parts;
     }
@@ -118,6 +119,8 @@ class Plot {
         this.height = this.box.clientHeight;
         if (!this.width || !this.now) return;
         this.scale = this.top();
+        const first = this.times.findIndex((at, i) => this.known(i));
+        this.minutes = SPANS.find((minutes) => first < 0 || this.now - this.times[first] < minutes * 60000) || 15;
         const parts = this.axes();
         this.series.forEach((one, k) => {
             const d = this.stacked ? this.area(k) : this.line(one.key);
@@ -163,7 +166,7 @@ class Plot {
 
     point(event) {
         const box = this.box.getBoundingClientRect();
-        const at = this.now - PLOT_MS * (1 - (event.clientX - box.left - LEFT) / (box.width - LEFT));
+        const at = this.now - this.minutes * 60000 * (1 - (event.clientX - box.left - LEFT) / (box.width - LEFT));
         let nearest = null;
         for (const time of this.times) {
             if (nearest === null || Math.abs(time - at) < Math.abs(nearest - at)) nearest = time;

@@ -34,22 +34,27 @@ function seat(row, server) {
     for (let i = 0; i < seats.length; i++) if (!running.has(seats[i])) seats[i] = undefined;
     const seated = new Set(seats);
     const fresh = requests.map(keyOf).filter((key) => !seated.has(key));
-    const size = server.slots ? Math.max(server.slots, requests.length) : requests.length;
+    const size = Math.max(server.slots || 0, requests.length + server.untold);
     for (let i = 0; fresh.length; i++) if (seats[i] === undefined) seats[i] = fresh.shift();
     if (!server.slots) row.seats = seats.filter((key) => key !== undefined);
     else while (seats.length > size && seats[seats.length - 1] === undefined) seats.pop();
-    return Array.from({ length: Math.min(size, TILES_MOST) }, (_, i) => ({ place: i, request: running.get(row.seats[i]) }));
+    let untold = server.untold;
+    return Array.from({ length: Math.min(size, TILES_MOST) }, (_, i) => {
+        const request = running.get(row.seats[i]);
+        return { place: i, request, untold: !request && untold-- > 0 };
+    });
 }
 
-function fillTile(tile, { place, request }, server) {
+function fillTile(tile, { place, request, untold }, server) {
     const [what, age] = tile.children;
     tile.request = request;
     if (!request) {
-        const idle = server.why === 'drained' ? 'drained' : server.state === 'down' ? 'down' : 'idle';
+        const idle = untold ? 'busy' : server.why === 'drained' ? 'drained' : server.state === 'down' ? 'down' : 'idle';
         say(what, idle);
         say(age, '');
-        for (const name of ['data-age', 'title']) mark(tile, name, null);
-        mark(tile, 'aria-label', `slot ${place + 1} of ${shown(server.name, 80)}, ${idle}`);
+        mark(tile, 'data-age', untold ? 'untold' : null);
+        mark(tile, 'title', untold ? 'Its worker did not say with what' : null);
+        mark(tile, 'aria-label', `${idle}: slot ${place + 1} of ${shown(server.name, 80)}`);
         tile.style.removeProperty('--part');
         return;
     }
@@ -58,7 +63,7 @@ function fillTile(tile, { place, request }, server) {
     say(age, (request.streaming ? '≈ ' : '') + lasts + ' ' + shown(request.method, 12));
     mark(tile, 'data-age', request.streaming ? 'stream' : ageOf(request.age_ms));
     mark(tile, 'title', `${target}\n${lasts}, ${stateText(request)}, ${shown(request.client, 80)}`);
-    mark(tile, 'aria-label', `slot ${place + 1} of ${shown(server.name, 80)}, ${request.streaming ? 'a stream' : 'busy'} for ${lasts}: ${target}`);
+    mark(tile, 'aria-label', `${what.textContent} ${age.textContent}, ${request.streaming ? 'a stream' : 'busy'}: slot ${place + 1} of ${shown(server.name, 80)}`);
     if (request.streaming) tile.style.removeProperty('--part');
     else tile.style.setProperty('--part', partOf(request.age_ms) + '%');
 }
@@ -75,7 +80,7 @@ function buildRow() {
     row.word = make('span', { class: 'pill' }, make('span', { class: 'dot', 'aria-hidden': 'true' }), make('span'));
     row.tally = make('span', { class: 'quiet' });
     row.tiles = make('div', { class: 'tiles', role: 'presentation' });
-    row.append(make('div', { class: 'row-name', role: 'rowheader' }, row.name, row.word, ' ', row.tally), row.tiles);
+    row.append(make('div', { class: 'row-name', role: 'rowheader' }, row.name, row.word, row.tally), row.tiles);
     return row;
 }
 
@@ -170,20 +175,26 @@ function buildPool(pool) {
 
 const REASONS = { slot: 'all slots are taken', server: 'no server can take a request' };
 
+function reasonOf(pool) {
+    const forServer = pool.held > 0 || pool.waiting.some((request) => request.why === 'server');
+    return forServer && pool.hold ? 'hand' : forServer ? 'server' : 'slot';
+}
+
 // How many wait, since when and why, in one sentence.
 function waitingText(pool) {
     const n = pool.queued + pool.held;
     const oldest = Math.max(0, ...pool.waiting.map((request) => request.age_ms));
     if (!n) return '';
-    const why = pool.hold && pool.held ? `held by hand${pool.hold === 'unsafe' ? ' (methods that may change something)' : ''}` : pool.held ? 'no server can take a request' : 'all slots are taken';
+    const why = { hand: 'held by hand' + (pool.hold === 'unsafe' ? ' (methods that may change something)' : ''), server: REASONS.server, slot: REASONS.slot }[reasonOf(pool)];
     return `${many(n, 'request')} ${n === 1 ? 'waits' : 'wait'}: ${why}.` + (oldest ? ` The first has waited for ${span(oldest)}.` : '');
 }
 
 function fillWaiting(box, pool) {
     const n = pool.queued + pool.held;
     box.waiting.hidden = !n && !pool.waiting.length;
-    say(box.waits, n ? (pool.held ? 'held ' + count(pool.held) : 'queue ' + count(pool.queued)) : pool.slots ? 'nobody waits' : 'no queue');
-    mark(box.waits, 'data-level', pool.held ? 'bad' : n ? 'warn' : null);
+    const held = reasonOf(pool) !== 'slot';
+    say(box.waits, n ? (held ? 'held ' : 'queue ') + count(n) : 'nobody waits');
+    mark(box.waits, 'data-level', n && reasonOf(pool) === 'server' ? 'bad' : n ? 'warn' : null);
     say(box.why, waitingText(pool) + (pool.waiting_left_out ? ` ${count(pool.waiting_left_out)} are not shown.` : ''));
     keep(box.queue, pool.waiting.map((request, place) => ({ place, request })), (one) => keyOf(one.request), () => {
         const tile = make('li', { class: 'tile', tabindex: '-1' }, make('bdi', { class: 'what' }), make('span', { class: 'age' }));
@@ -191,7 +202,7 @@ function fillWaiting(box, pool) {
         return tile;
     }, (tile, { place, request }) => {
         fillTile(tile, { place, request }, { name: pool.name });
-        mark(tile, 'aria-label', `waits for ${span(request.age_ms)}, ${REASONS[request.why] || shown(request.why, 40)}: ${shown(targetOf(request), 200)}`);
+        mark(tile, 'aria-label', `${tile.children[0].textContent} ${tile.children[1].textContent}, waits: ${REASONS[request.why] || shown(request.why, 40)}`);
     });
     oneInOrder(box.queue, '.tile');
 }

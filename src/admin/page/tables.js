@@ -74,6 +74,9 @@ const serverLine = (server) => {
     return line;
 };
 
+// What no route matched has none.
+const routeOf = (route) => (route.prefix === null ? '(no route)' : (route.host || '') + route.prefix);
+
 const WHY = {
     probe: 'its probes fail', passive: 'its connections failed', exited: 'its process ended',
     drained: 'drained by hand', name_gone: 'its name has no address',
@@ -95,13 +98,14 @@ const tables = {
             { label: 'It', brief: true, cell: stateText },
         ], { keyOf, sortBy: 0, open: (r) => details.open(r), empty: 'Nothing runs.', most: 12 });
         this.routes = new Table($('routes'), 'Routes, slowest first', [
-            { label: 'Route', cell: (r) => foreign((r.host || '') + r.prefix, 120), by: (r) => (r.host || '') + r.prefix },
-            { label: 'Pool', brief: true, cell: (r) => foreign(r.pool, 60), by: (r) => r.pool },
+            { label: 'Route', cell: (r) => foreign(routeOf(r), 120), by: routeOf },
+            { label: 'Pool', brief: true, cell: (r) => foreign(r.pool ?? '–', 60), by: (r) => r.pool ?? '' },
             { label: 'Requests', number: true, cell: (r) => count(r.requests), by: (r) => r.requests },
-            { label: 'Half within', number: true, cell: (r) => span(r.total.count ? r.total.p50_ms : null), by: (r) => r.total.p50_ms },
-            { label: '99 % within', number: true, cell: (r) => span(r.total.count ? r.total.p99_ms : null), by: (r) => r.total.p99_ms },
-            { label: 'Time in all', number: true, cell: (r) => span(r.total.sum_ms), by: (r) => r.total.sum_ms },
-        ], { keyOf: (r) => r.host + ' ' + r.prefix + ' ' + r.pool, sortBy: 4, empty: 'No numbers about routes yet.' });
+            { label: '5xx', number: true, cell: (r) => count(r.answers_5xx), by: (r) => r.answers_5xx },
+            { label: 'Half within', number: true, cell: (r) => span(r.total?.p50_ms), by: (r) => r.total?.p50_ms },
+            { label: '99 % within', number: true, cell: (r) => span(r.total?.p99_ms), by: (r) => r.total?.p99_ms },
+            { label: 'Time in all', number: true, cell: (r) => span(r.total?.sum_ms), by: (r) => r.total?.sum_ms },
+        ], { keyOf: (r) => r.host + ' ' + r.prefix + ' ' + r.pool, sortBy: 5, empty: 'No requests yet.' });
         this.servers = new Table($('servers'), 'Servers of all pools', [
             { label: 'Server', cell: (s) => foreign(s.name, 80), by: (s) => s.name },
             { label: 'Pool', brief: true, cell: (s) => foreign(s.pool, 60), by: (s) => s.pool },
@@ -120,6 +124,7 @@ const tables = {
         const withServer = (pool) => pool.servers.flatMap((server) => server.requests.map((r) => ({ ...r, pool: pool.name, server: server.name })));
         this.running = [...status.pools.flatMap(withServer), ...status.streams, ...status.elsewhere].filter((r) => r.id !== undefined);
         const unique = [...new Map(this.running.map((r) => [keyOf(r), r])).values()];
+        say(this.longest.empty, status.whole ? 'Nothing runs.' : 'The workers did not say what runs.');
         this.longest.fill(unique.filter((r) => !r.streaming).map((r) => ({ pool: '', ...r })));
         this.routes.fill(status.routes);
         this.servers.fill(status.pools.flatMap((pool) => pool.servers.map((server) => ({ ...server, pool: pool.name }))));

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "diplex/admin/history.h"
+#include "diplex/board/routes.h"
 
 static struct dx_board *board;
 static struct dx_history *history;
@@ -84,34 +85,87 @@ static void teardown(void)
     dx_board_free(&board);
 }
 
+static struct dx_board_route *place(unsigned worker)
+{
+    return &dx_board_routes(board, worker)[DX_BOARD_PLACE_POOL + dx_board_pool_find(board, "sync")];
+}
+
+static void ended(unsigned worker, unsigned outcome, unsigned status, unsigned times)
+{
+    dx_count_add(&place(worker)->outcomes[outcome], times);
+    dx_count_add(&place(worker)->statuses[status / 100], times);
+}
+
 START_TEST(requests_are_differences_and_the_first_sample_knows_none)
 {
     uint32_t id = put("sync");
-    atomic_store(&dx_board_cell(board, 0, id)->requests, 40);
+    ended(0, DX_BOARD_OUTCOME_OK, 200, 40);
     sample();
     ck_assert(says(0, "\"requests\":[null]"));
-    atomic_store(&dx_board_cell(board, 0, id)->requests, 45);
-    atomic_store(&dx_board_cell(board, 1, id)->requests, 2);
+    ended(0, DX_BOARD_OUTCOME_OK, 200, 5);
+    ended(1, DX_BOARD_OUTCOME_OK, 304, 2);
     atomic_store(&dx_board_cell(board, 1, id)->active, 3);
     sample();
     ck_assert(says(0, "\"requests\":[null,7]"));
+    ck_assert(says(0, "\"ok\":[null,7]"));
     ck_assert(says(0, "\"active\":[0,3]"));
     ck_assert(says(0, "\"up\":[1,1]"));
     ck_assert(says(0, "\"at_ms\":[4000,7000]"));
 }
 END_TEST
 
+START_TEST(each_request_ended_in_one_way)
+{
+    put("sync");
+    sample();
+    ended(0, DX_BOARD_OUTCOME_OK, 200, 100);
+    ended(0, DX_BOARD_OUTCOME_OK, 404, 7);
+    ended(0, DX_BOARD_OUTCOME_BODY_TOO_LARGE, 413, 1);
+    ended(1, DX_BOARD_OUTCOME_OK, 500, 3);
+    ended(1, DX_BOARD_OUTCOME_QUEUE_FULL, 503, 4);
+    ended(1, DX_BOARD_OUTCOME_RESPONSE_TIMEOUT, 504, 1);
+    ended(1, DX_BOARD_OUTCOME_CLIENT_LEFT, 0, 6);
+    ended(1, DX_BOARD_OUTCOME_ANSWER_CUT, 200, 2);
+    sample();
+    ck_assert(says(0, "\"requests\":[null,124]"));
+    ck_assert(says(0, "\"ok\":[null,100]"));
+    ck_assert(says(0, "\"client_errors\":[null,8]"));
+    ck_assert(says(0, "\"server_errors\":[null,3]"));
+    ck_assert(says(0, "\"refused\":[null,5]"));
+    ck_assert(says(0, "\"left\":[null,8]"));
+}
+END_TEST
+
+START_TEST(times_are_those_of_the_requests_since_the_sample_before)
+{
+    put("sync");
+    dx_board_observe(&place(0)->times[DX_TIME_TOTAL], 50000000);
+    sample();
+    for (unsigned i = 0; i < 100; i++)
+        dx_board_observe(&place(i % 2)->times[DX_TIME_TOTAL], i < 98 ? 3000 : 70000);
+    sample();
+    sample();
+    ck_assert(says(0, "\"p50_us\":[null,") && says(0, ",null],\n   \"p99_us\":[null,"));
+    const char *half = strstr(document(0), "\"p50_us\":[null,"), *most = strstr(half, "\"p99_us\":[null,");
+    unsigned long p50 = strtoul(half + strlen("\"p50_us\":[null,"), NULL, 10);
+    unsigned long p99 = strtoul(most + strlen("\"p99_us\":[null,"), NULL, 10);
+    ck_assert_msg(p50 > 2500 && p50 <= 5000, "%lu", p50);
+    ck_assert_msg(p99 > 50000 && p99 <= 100000, "%lu", p99);
+}
+END_TEST
+
 START_TEST(a_number_that_fell_says_nothing)
 {
-    uint32_t id = put("sync");
+    put("sync");
     sample();
-    atomic_store(&dx_board_cell(board, 0, id)->requests, 9);
+    ended(0, DX_BOARD_OUTCOME_OK, 200, 9);
     sample();
-    atomic_store(&dx_board_cell(board, 0, id)->requests, 4);
+    atomic_store(&place(0)->outcomes[DX_BOARD_OUTCOME_OK], 4);
     sample();
-    atomic_store(&dx_board_cell(board, 0, id)->requests, UINT64_MAX);
+    atomic_store(&place(0)->outcomes[DX_BOARD_OUTCOME_OK], UINT64_MAX);
     sample();
     ck_assert(says(0, "\"requests\":[null,9,null,null]"));
+    ck_assert(says(0, "\"ok\":[null,9,null,null]"));
 }
 END_TEST
 
@@ -184,7 +238,8 @@ START_TEST(the_rings_are_bounded)
     ck_assert_ptr_null(strstr(whole, "\"generation\":2}"));
     ck_assert_ptr_nonnull(strstr(whole, "\"generation\":3}"));
     ck_assert_ptr_nonnull(strstr(whole, "\"at_ms\":[25000,")); /* seven samples after the first, at 4000 */
-    ck_assert_ptr_null(strstr(whole, "null")); /* the first one knew no difference, and is gone */
+    ck_assert_ptr_null(
+        strstr(whole, "\"requests\":[null")); /* the first one knew no difference, and is gone */
 }
 END_TEST
 
@@ -239,6 +294,8 @@ int main(void)
     TCase *all = tcase_create("all");
     tcase_add_checked_fixture(all, setup, teardown);
     tcase_add_test(all, requests_are_differences_and_the_first_sample_knows_none);
+    tcase_add_test(all, each_request_ended_in_one_way);
+    tcase_add_test(all, times_are_those_of_the_requests_since_the_sample_before);
     tcase_add_test(all, a_number_that_fell_says_nothing);
     tcase_add_test(all, waiting_requests_are_queued_or_held);
     tcase_add_test(all, a_pool_off_the_board_has_no_values);
