@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 
 import h11
 
-PATIENCE = 8.0
+PATIENCE = 20.0
 
 
 @dataclasses.dataclass
