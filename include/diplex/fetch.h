@@ -47,8 +47,13 @@ struct dx_fetch_answer {
     char *body; /* terminated, owned by the caller; at most 16 MiB are read */
     size_t body_n;
 };
-/* Blocking: asks over a Unix socket (`diplex reload`, `diplex healthcheck`). */
-bool dx_fetch_once(const char *socket_path, const char *method, const char *path, uint64_t timeout_ms,
-                   struct dx_fetch_answer *out, struct dx_err *err) DX_CHECKED;
+struct dx_fetch_place {
+    const char *where; /* the path of a Unix socket, or http://host[:port]; the host may be a name */
+    const char *token; /* sent as Authorization: Bearer; NULL: none */
+};
+/* Blocking: asks a running diplex (`diplex reload`, `diplex healthcheck`). */
+bool dx_fetch_once(const struct dx_fetch_place *place, const char *method, const char *path,
+                   uint64_t timeout_ms, struct dx_fetch_answer *out, struct dx_err *err) DX_CHECKED;
+bool dx_fetch_is_url(const char *where); /* else it is a path */
 
 #endif

@@ -53,37 +53,49 @@ static const struct cli_command commands[] = {
      "URL is http://host[:port]/path, or /path alone. Nothing is sent. Exit code 1: diplex itself\n"
      "would refuse.\n",
      CLI_METHODS},
-    {"healthcheck", "ca", 0, 0, cli_healthcheck, "[-c FILE] [-a PATH]",
+    {"healthcheck", "cat", 0, 0, cli_healthcheck, "[-c FILE] [-a PATH]",
      "exit 0 when the running diplex serves", "", CLI_NOTHING},
-    {"reload", "ca", 0, 0, cli_reload, "[-c FILE] [-a PATH]",
+    {"reload", "cat", 0, 0, cli_reload, "[-c FILE] [-a PATH]",
      "make the running diplex read its file again, and wait for it",
      "The running diplex reads the file it was started with. Exit code 2: it is faulty, nothing has\n"
      "changed, the faults are printed; 1: nothing answers.\n",
      CLI_NOTHING},
-    {"reopen", "ca", 0, 0, cli_reopen, "[-c FILE] [-a PATH]",
+    {"reopen", "cat", 0, 0, cli_reopen, "[-c FILE] [-a PATH]",
      "make the running diplex open its log files again",
      "For logrotate, after it has moved them; SIGUSR1 does the same without an answer. Exit code 1: one\n"
      "cannot be opened, and the old one goes on, or nothing answers.\n",
      CLI_NOTHING},
-    {"status", "caj", 0, 0, cli_status, "[--json] [-c FILE] [-a PATH]",
-     "print what the running diplex says of itself, as JSON", "", CLI_NOTHING},
-    {"drain", "caw", 1, 1, cli_drain, "SERVER [-w TIME] [-c FILE] [-a PATH]",
+    {"status", "catj", 0, 0, cli_status, "[--json] [-c FILE] [-a PATH]",
+     "print how the running diplex is: pools, servers, slots, who waits, what runs",
+     "Colours only on a terminal, and not with NO_COLOR. --json is for programs; docs/admin.md describes "
+     "it.\n"
+     "Exit code 0: it was told, whatever it is; 1: nothing answers; 2: the configuration is faulty.\n",
+     CLI_NOTHING},
+    {"top", "cato", 0, 0, cli_top, "[--once] [-c FILE] [-a PATH]",
+     "watch the running diplex: requests a second, latency, slots, queues, what runs longest",
+     "q ends it, p stops the picture, s sorts by another column, arrows or j and k scroll.\n"
+     "Exit code 1: nothing answered when it began.\n",
+     CLI_NOTHING},
+    {"log", "cat", 2, 2, cli_log, "level LEVEL [-c FILE] [-a PATH]",
+     "change the level of the running diplex's own log until its next reload",
+     "LEVEL is debug, info, warn or error.\n", CLI_NOTHING},
+    {"drain", "catw", 1, 1, cli_drain, "SERVER [-w TIME] [-c FILE] [-a PATH]",
      "send a server no new request until `diplex undrain`",
      "SERVER is a name as in the configuration, which means every address behind it, or an address, or\n"
      "name@address; with POOL/ before it where more than one pool has such a server. What runs there may\n"
      "finish, streams and WebSockets too. It stays drained over reloads, while the file names it.\n"
      "Exit code 1: something still runs there after TIME, or nothing answers; 2: there is no such server.\n",
      CLI_SERVERS},
-    {"undrain", "ca", 1, 1, cli_undrain, "SERVER [-c FILE] [-a PATH]", "send a drained server requests again",
-     "", CLI_SERVERS},
-    {"hold", "caW", 1, 1, cli_hold, "POOL [--writes] [-c FILE] [-a PATH]",
+    {"undrain", "cat", 1, 1, cli_undrain, "SERVER [-c FILE] [-a PATH]",
+     "send a drained server requests again", "", CLI_SERVERS},
+    {"hold", "catW", 1, 1, cli_hold, "POOL [--writes] [-c FILE] [-a PATH]",
      "keep a pool's new requests waiting until `diplex release`",
      "For a migration, or a restart that diplex cannot see. Requests that run already go on. Each waits at\n"
      "most hold.wait of the pool (30s where its hold is off), and no more than hold.max of them; past that\n"
      "they are answered 503. It lasts over reloads. Exit code 2: there is no such pool; 1: nothing\n"
      "answers.\n",
      CLI_POOLS},
-    {"release", "ca", 1, 1, cli_release, "POOL [-c FILE] [-a PATH]",
+    {"release", "cat", 1, 1, cli_release, "POOL [-c FILE] [-a PATH]",
      "let the requests go on that `diplex hold` keeps", "", CLI_POOLS},
     {"version", "", 0, 0, version, "", "print the version", "", CLI_NOTHING},
     {"help", "", 0, 1, help, "[COMMAND]", "print this, or the help of one command", "", CLI_COMMANDS},

@@ -15,8 +15,8 @@ enum { CLI_OK, CLI_FAILED, CLI_USAGE };
 
 /* All options there are; a command takes those that its row names. */
 struct cli_options {
-    const char *file, *admin, *from, *wait;
-    bool quiet, writes, json;
+    const char *file, *admin, *token_file, *from, *wait;
+    bool quiet, writes, json, once;
     const char *fields[CLI_FIELDS_MAX];
     unsigned fields_n;
     char **rest; /* what is no option */
@@ -78,6 +78,10 @@ int cli_print(struct dx_text *t); /* to standard output, and frees it; the exit 
 bool cli_ask(const struct cli_options *o, const char *method, const char *path, uint64_t timeout_ms,
              struct dx_fetch_answer *answer, int *exit_code) DX_CHECKED;
 
+/* The same without a word: *why says it. */
+bool cli_try(const struct cli_options *o, const char *method, const char *path, uint64_t timeout_ms,
+             struct dx_fetch_answer *answer, struct dx_text *why) DX_CHECKED;
+
 /* What a word of the command line is within a query: all but letters and digits escaped (RFC 3986 2.1). */
 void cli_add_escaped(struct dx_text *out, const char *s);
 
@@ -97,6 +101,8 @@ int cli_manual(const struct cli_options *o);
 int cli_reload(const struct cli_options *o);
 int cli_reopen(const struct cli_options *o);
 int cli_status(const struct cli_options *o);
+int cli_log(const struct cli_options *o);
+int cli_top(const struct cli_options *o);
 int cli_undrain(const struct cli_options *o);
 
 #endif

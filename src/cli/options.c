@@ -101,6 +101,12 @@ static bool take(const struct cli_command *c, int letter, struct cli_options *o,
     case 'W':
         o->writes = true;
         return true;
+    case 't':
+        o->token_file = optarg;
+        return true;
+    case 'o':
+        o->once = true;
+        return true;
     case 'j':
         o->json = true;
         return true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One blocking request over a Unix socket: how the command line talks to the control house of a running
- * diplex. */
+/* One blocking request over a Unix socket or to an http URL: how the command line talks to the control house
+ * of a running diplex. */
 #include "diplex/fetch.h"
 
 #include <stdlib.h>
@@ -29,17 +29,17 @@ static bool set_method(const struct fetch_curl *curl, CURL *easy, const char *me
     return fetch_set_str(curl, easy, CURLOPT_CUSTOMREQUEST, method);
 }
 
-static bool perform(const struct fetch_curl *curl, CURL *easy, const char *socket_path, struct dx_text *body,
+static bool perform(const struct fetch_curl *curl, CURL *easy, const char *where, struct dx_text *body,
                     struct dx_fetch_answer *out, struct dx_err *err)
 {
     long status = 0;
     CURLcode code = curl->easy_perform(easy);
     if (code == CURLE_WRITE_ERROR)
-        return dx_err_set(err, "the answer of %s is too large", socket_path);
+        return dx_err_set(err, "the answer of %s is too large", where);
     if (code != CURLE_OK)
-        return dx_err_set(err, "%s: %s", socket_path, fetch_error_words(curl, easy, code, true));
+        return dx_err_set(err, "%s: %s", where, fetch_error_words(curl, easy, code, !dx_fetch_is_url(where)));
     if (curl->easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK || status <= 0)
-        return dx_err_set(err, "%s: no status", socket_path);
+        return dx_err_set(err, "%s: no status", where);
     dx_text_adds(body, ""); /* terminated even when empty */
     if (body->failed || !body->p)
         return dx_err_set(err, "out of memory");
@@ -50,29 +50,58 @@ static bool perform(const struct fetch_curl *curl, CURL *easy, const char *socke
     return true;
 }
 
-bool dx_fetch_once(const char *socket_path, const char *method, const char *path, uint64_t timeout_ms,
-                   struct dx_fetch_answer *out, struct dx_err *err)
+bool dx_fetch_is_url(const char *where) { return strncmp(where, "http://", sizeof "http://" - 1) == 0; }
+
+static bool set_url(const struct fetch_curl *curl, CURL *easy, const char *where, const char *path)
+{
+    struct dx_text url;
+    size_t n = strlen(where);
+    dx_text_init(&url);
+    dx_text_addf(&url, "%.*s%s", (int)(n && where[n - 1] == '/' ? n - 1 : n), where, path);
+    bool ok = !url.failed && fetch_set_str(curl, easy, CURLOPT_URL, url.p);
+    dx_text_fini(&url);
+    return ok;
+}
+
+static bool set_place(const struct fetch_curl *curl, CURL *easy, const struct dx_fetch_place *place,
+                      const char *path)
+{
+    if (dx_fetch_is_url(place->where) && !(fetch_set_str(curl, easy, CURLOPT_UNIX_SOCKET_PATH, NULL) &&
+                                           set_url(curl, easy, place->where, path)))
+        return false;
+    return !place->token || (fetch_set_long(curl, easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER) &&
+                             fetch_set_str(curl, easy, CURLOPT_XOAUTH2_BEARER, place->token));
+}
+
+/* Of a URL none is needed: curl looks its name up. */
+static bool address_of(const char *where, struct dx_address *out, struct dx_err *err)
+{
+    struct dx_text name;
+    dx_text_init(&name);
+    dx_text_addf(&name, "unix:%s", dx_fetch_is_url(where) ? "/" : where);
+    bool ok = !name.failed && dx_address_parse(dx_slice_of(name.p, name.n), false, out);
+    dx_text_fini(&name);
+    return ok || dx_err_set(err, "%s: not the path of a Unix socket", where);
+}
+
+bool dx_fetch_once(const struct dx_fetch_place *place, const char *method, const char *path,
+                   uint64_t timeout_ms, struct dx_fetch_answer *out, struct dx_err *err)
 {
     struct dx_address address;
-    struct dx_text body, name;
+    struct dx_text body;
     struct fetch_curl curl;
-    dx_text_init(&name);
-    dx_text_addf(&name, "unix:%s", socket_path);
-    bool ok = !name.failed && dx_address_parse(dx_slice_of(name.p, name.n), false, &address);
-    dx_text_fini(&name);
-    if (!ok)
-        return dx_err_set(err, "%s: not the path of a Unix socket", socket_path);
-    if (!fetch_curl_init(&curl, err))
+    if (!address_of(place->where, &address, err) || !fetch_curl_init(&curl, err))
         return false;
     dx_text_init(&body);
     CURL *easy = curl.easy_init();
-    ok = easy && fetch_easy_set(&curl, easy, &address, path, timeout_ms) &&
-         fetch_set_str(&curl, easy, CURLOPT_USERAGENT, "diplex/" DIPLEX_VERSION) &&
-         set_method(&curl, easy, method) &&
-         curl.easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
-         curl.easy_setopt(easy, CURLOPT_WRITEDATA, &body) == CURLE_OK;
+    bool ok = easy && fetch_easy_set(&curl, easy, &address, path, timeout_ms) &&
+              set_place(&curl, easy, place, path) &&
+              fetch_set_str(&curl, easy, CURLOPT_USERAGENT, "diplex/" DIPLEX_VERSION) &&
+              set_method(&curl, easy, method) &&
+              curl.easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
+              curl.easy_setopt(easy, CURLOPT_WRITEDATA, &body) == CURLE_OK;
     if (ok)
-        ok = perform(&curl, easy, socket_path, &body, out, err);
+        ok = perform(&curl, easy, place->where, &body, out, err);
     else
         (void)dx_err_set(err, "cannot prepare the request %s %s", method, path);
     curl.easy_cleanup(easy);

@@ -390,12 +390,12 @@ END_TEST
 START_TEST(once_brings_the_body)
 {
     struct dx_fetch_answer a;
-    ck_assert(dx_fetch_once(un.path + strlen("unix:"), "GET", "/ok?x=1", TIMEOUT_MS, &a, &err));
+    ck_assert(dx_fetch_once(&(struct dx_fetch_place){.where = un.path + strlen("unix:")}, "GET", "/ok?x=1", TIMEOUT_MS, &a, &err));
     ck_assert_uint_eq(a.status, 200);
     ck_assert_str_eq(a.body, "hello");
     ck_assert_uint_eq(a.body_n, 5);
     free(a.body);
-    ck_assert(dx_fetch_once(un.path + strlen("unix:"), "POST", "/empty", TIMEOUT_MS, &a, &err));
+    ck_assert(dx_fetch_once(&(struct dx_fetch_place){.where = un.path + strlen("unix:")}, "POST", "/empty", TIMEOUT_MS, &a, &err));
     ck_assert_uint_eq(a.status, 204);
     ck_assert_str_eq(a.body, "");
     free(a.body);
@@ -408,15 +408,15 @@ START_TEST(once_says_why_not)
 {
     struct dx_fetch_answer a;
     char longest[200];
-    ck_assert(!dx_fetch_once("/nonexistent/admin.sock", "GET", "/", TIMEOUT_MS, &a, &err));
+    ck_assert(!dx_fetch_once(&(struct dx_fetch_place){.where = "/nonexistent/admin.sock"}, "GET", "/", TIMEOUT_MS, &a, &err));
     ck_assert_str_eq(err.text, "/nonexistent/admin.sock: no such socket");
-    ck_assert(!dx_fetch_once(un.path + strlen("unix:"), "GET", "/endless", TIMEOUT_MS, &a, &err));
+    ck_assert(!dx_fetch_once(&(struct dx_fetch_place){.where = un.path + strlen("unix:")}, "GET", "/endless", TIMEOUT_MS, &a, &err));
     ck_assert_ptr_nonnull(strstr(err.text, "too large"));
-    ck_assert(!dx_fetch_once(un.path + strlen("unix:"), "GET", "/silent", SHORT_MS, &a, &err));
+    ck_assert(!dx_fetch_once(&(struct dx_fetch_place){.where = un.path + strlen("unix:")}, "GET", "/silent", SHORT_MS, &a, &err));
     ck_assert_ptr_nonnull(strstr(err.text, "timeout"));
     memset(longest, 'x', sizeof longest - 1);
     longest[sizeof longest - 1] = '\0';
-    ck_assert(!dx_fetch_once(longest, "GET", "/", TIMEOUT_MS, &a, &err));
+    ck_assert(!dx_fetch_once(&(struct dx_fetch_place){.where = longest}, "GET", "/", TIMEOUT_MS, &a, &err));
 }
 END_TEST
 
