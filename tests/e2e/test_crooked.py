@@ -625,7 +625,7 @@ def test_a_chunked_body_that_turns_bad_is_never_made_to_look_whole(door):
             wait_until(lambda: arrived.append(door.news()) or b''.join(arrived).endswith(b'5\r\nhello\r\n'), what='the first chunk')
         client.send('5\r\nworld!\r\n0\r\n\r\n')
         assert client.response('POST').status == 400
-        assert client.closed_within(3)
+        assert client.closed_within(8)
     assert door.get('/').status == 200
     news = door.news()
     assert b'\r\n0\r\n\r\n' not in news

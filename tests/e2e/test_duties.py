@@ -101,7 +101,7 @@ def test_nothing_is_read_behind_connection_close(diplex, scripted, kind):
     with site.client() as client:
         client.send('GET /1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n')
         answer = client.response()
-        assert answer.get('connection') == 'close' and client.closed_within(3)
+        assert answer.get('connection') == 'close' and client.closed_within(8)
     assert site.get('/3').status == 200
     assert [asked.target for asked in server.requests] == ['/1', '/3']
 

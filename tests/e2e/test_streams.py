@@ -250,7 +250,7 @@ def test_a_silent_websocket_is_ended_when_asked_to(diplex, gunicorn, uvicorn):
     with site.client() as client:
         client.send(handshake())
         assert client.head(upgrade=True).status == 101
-        assert client.closed_within(3)
+        assert client.closed_within(8)
     assert site.wait_access(1)[0]['outcome'] == 'tunnel_timeout'
 
 
@@ -275,7 +275,7 @@ def test_a_tunnel_ends_when_either_side_ends(diplex, scripted):
         client.send(handshake())
         client.head(upgrade=True)
         client.send(b'bye')
-        assert client.closed_within(2)
+        assert client.closed_within(8)
     entries = site.wait_access(2)
     assert [entry['status'] for entry in entries] == [101, 101]
 
