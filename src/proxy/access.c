@@ -100,7 +100,10 @@ static struct dx_slice shown(const struct exchange *x, struct dx_slice url, char
         return url;
     if (query == DX_QUERY_OFF)
         url.n = dx_slice_find(url, '?');
-    dx_hide(&o, url);
+    if (x->request.path.n > 0)
+        dx_hide(&o, url);
+    else
+        dx_hide_line(&o, url); /* of CONNECT, which is refused: me:word@host */
     return dx_out_slice(&o);
 }
 
