@@ -96,6 +96,7 @@ unsigned dx_proxy_cut(struct dx_proxy *p);
  * outcomes, edges. */
 void dx_proxy_print_states(struct dx_text *out);
 void dx_proxy_print_outcomes(struct dx_text *out);
+void dx_proxy_print_access(struct dx_text *out); /* the keys of a line of the access log */
 /* What clients are told when diplex answers itself, and what may stand in pages of one's own: for docs/errors.md. */
 void dx_proxy_print_pages(struct dx_text *out);
 void dx_proxy_print_placeholders(struct dx_text *out);

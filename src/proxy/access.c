@@ -325,3 +325,10 @@ void access_write(struct exchange *x)
         dx_timer_set(p->loop, &p->lines_flush, FLUSH_MS);
     }
 }
+
+void dx_proxy_print_access(struct dx_text *out)
+{
+    dx_text_adds(out, "| key | meaning |\n|---|---|\n");
+#define ACCESS(key, sentence) dx_text_adds(out, "| `" key "` | " sentence " |\n");
+#include "proxy/access.def"
+}
