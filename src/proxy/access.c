@@ -18,7 +18,7 @@
 #define WORD_MAX_LOGGED   128u
 #define METHOD_MAX_LOGGED 32u
 #define FIELD_MAX_LOGGED  512u
-#define MARK_BYTES        24u   /* "[+12345]" */
+#define MARK_BYTES        24u /* "[+12345]" */
 #define JOINED_BYTES      ACCESS_TARGET_BYTES
 #define FLUSH_MS          100
 #define WHOLE             1000u /* of a request */

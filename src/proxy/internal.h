@@ -39,6 +39,7 @@ struct dx_snapshot {
 /* A worker's own count of who uses a snapshot, so that requests share no counter with other workers. */
 struct view {
     struct dx_snapshot *snapshot;
+    bool tells_slow, tells_timing; /* log.slow is not 0; server_timing */
     unsigned refs; /* the proxy's own and one per exchange */
     struct view_pool {
         struct dx_pool *pool;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* docs/life-of-a-request.md, docs/errors.md and docs/logs.md show the tables of states, outcomes, pages and keys as
- * they are in the code, between marks. */
+/* docs/life-of-a-request.md, docs/errors.md and docs/logs.md show the tables of states, outcomes, pages and
+ * keys as they are in the code, between marks. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
