@@ -86,7 +86,7 @@ uint32_t dx_proxy_tell(struct dx_proxy *p, struct dx_census_writer *w);
 
 /* Leaving: each client is told with its next answer that it was the last one; nobody is closed before. */
 void dx_proxy_leave(struct dx_proxy *p);
-/* Stopping: idle clients are closed now, others after the request at hand. */
+/* Stopping: idle clients are closed after a last moment, others after the request at hand. */
 void dx_proxy_stop(struct dx_proxy *p);
 unsigned dx_proxy_clients(const struct dx_proxy *p); /* open connections */
 /* Breaks off everything that still runs; returns how many requests that were. */
