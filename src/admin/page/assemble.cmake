@@ -59,7 +59,8 @@ file(WRITE ${TO} "/* Made of src/admin/page by assemble.cmake. */
 const size_t page_html_n = ${n};
 const char page_tag[] = \"\\\"${tag}\\\"\";
 const char page_policy[] = \"default-src 'none'; script-src 'sha256-${script_hash}'; style-src 'sha256-${style_hash}'; \"
-    \"connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\";
+    \"connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \"
+    \"require-trusted-types-for 'script'; trusted-types 'none'\";
 const char page_html[] = {
 ${hex}
 };

@@ -88,6 +88,9 @@ const past = {
     },
 };
 
+// By the viewer's own clock.
+const timeOf = (event) => new Date(Date.now() - (past.now - event.at_ms));
+
 const page = {
     status: null, seen: [], settingsOf: null,
 
@@ -112,6 +115,7 @@ const page = {
     head(status) {
         mark($('state'), 'data-state', status.state);
         say($('state-word'), status.state);
+        say($('level').options[0], shown(status.log_level ?? '…', 20));
         say($('process'), `${shown(status.version, 40)}, up ${span(status.uptime_ms)}, generation ${status.generation}, ${status.listen.map((a) => shown(a, 60)).join(' ')}`);
         say($('foot'), `File ${shown(status.file)}. ${many(status.workers, 'worker')}, control ${status.control_pid}, data ${status.data_pid ?? 'not running'}${status.data_starts > 1 ? `, started ${status.data_starts} times` : ''}. Sandbox: ${shown(status.sandbox ?? 'not said yet')}.`);
         document.title = (status.ready ? '' : status.state + ' – ') + 'diplex';
@@ -138,7 +142,7 @@ const page = {
             { name: held ? 'waiting, held' : 'waiting', value: count(waiting), level: held ? 'bad' : waiting ? 'warn' : null },
             { name: 'streams and tunnels', value: count(status.streams.length + (status.streams_left_out || 0)) },
             { name: 'client connections', value: count(status.counters.client_connections) },
-            { name: 'servers up', value: count(up), of: '/ ' + count(servers), level: up === servers ? null : up ? 'warn' : 'bad' },
+            { name: 'servers up', value: count(up), of: '/ ' + count(servers), level: !up ? 'bad' : up < servers ? 'warn' : null },
         ];
         keep($('numbers'), all.map((one, i) => ({ ...one, i })), (one) => one.i, () => make('div', {}, make('dt'), make('dd', {}, make('span'), make('small'))), (box, one) => {
             const [dt, dd] = box.children;
@@ -162,10 +166,9 @@ const page = {
         const words = { info: '', warn: 'warning: ', error: 'error: ' };
         const list = [...past.events].reverse();
         keep($('event-list'), list, (event) => event.n, (event) => {
-            const when = new Date(Date.now() - (past.now - event.at_ms));
             const facts = Object.entries(event.facts).map(([name, value]) => make('span', {}, name + ' ', foreign(value, 200), '  '));
             return make('li', { 'data-level': event.level },
-                make('time', { datetime: event.time, title: event.time }, clock(when)),
+                make('time', { datetime: event.time, title: event.time }, clock(timeOf(event))),
                 make('span', { class: 'sign', 'aria-hidden': 'true' }, signs[event.level] || '·'),
                 make('div', {}, make('span', { class: 'unseen' }, words[event.level] || ''), make('b', {}, shown(event.text, 200)), ' ', make('span', { class: 'quiet' }, ...facts)));
         });
@@ -194,7 +197,8 @@ const page = {
         if (status.state === 'stopping') list.push({ key: 'stop', level: 'warn', text: 'diplex is stopping.' });
         if (status.last_reload && !status.last_reload.ok) list.push({ key: 'reload', level: 'warn', text: 'The last reload was refused: ' + shown(status.last_reload.error, 300) });
         for (const pool of status.pools) {
-            if (pool.servers.every((server) => server.state === 'down')) list.push({ key: 'down ' + pool.name, level: 'bad', text: `No server of pool ${shown(pool.name, 60)} is up.` });
+            const text = pool.servers.length ? `No server of pool ${shown(pool.name, 60)} is up.` : `Pool ${shown(pool.name, 60)} has no server: no address is known.`;
+            if (pool.servers.every((server) => server.state === 'down')) list.push({ key: 'down ' + pool.name, level: 'bad', text });
         }
         if (status.snapshot?.missing_workers?.length) list.push({ key: 'workers', level: 'warn', text: `Workers that did not answer in time: ${status.snapshot.missing_workers.join(', ')}. Their requests are not shown.` });
         showBanners(list);

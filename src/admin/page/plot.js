@@ -12,8 +12,8 @@ function niceTop(value) {
 
 class Plot {
     // series: [{key, label, colour, thin}]; stacked: they are parts of a whole, the first one at the bottom.
-    constructor(title, unit, series, { stacked = false, read = amount } = {}) {
-        Object.assign(this, { title, unit, series, stacked, read, times: [], columns: {}, cursor: null, every: 3000 });
+    constructor(title, unit, series, { stacked = false, read = amount, scale = read } = {}) {
+        Object.assign(this, { title, unit, series, stacked, read, tick: scale, times: [], columns: {}, cursor: null, every: 3000 });
         this.when = make('span', { class: 'when' });
         this.values = new Map();
         const legend = make('span', { class: 'legend' });
@@ -103,7 +103,7 @@ class Plot {
         for (const part of [0, 0.5, 1]) {
             const y = this.y(this.scale * part).toFixed(1);
             parts.push(drawn('line', { class: 'grid', x1: LEFT, x2: this.width, y1: y, y2: y }));
-            parts.push(drawn('text', { x: LEFT - 6, y: Number(y) + 4, 'text-anchor': 'end' }, this.read(this.scale * part)));
+            parts.push(drawn('text', { x: LEFT - 6, y: Number(y) + 4, 'text-anchor': 'end' }, this.tick(this.scale * part)));
         }
         const steps = this.minutes === 15 ? 3 : 2;
         for (let step = 0; step <= steps; step++) {

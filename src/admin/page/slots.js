@@ -140,7 +140,7 @@ function buildPlots(box, name) {
     box.times = new Plot('Latency', 'total time', [
         { key: 'p50', label: 'half within', colour: 'accent' },
         { key: 'p99', label: '99 % within', colour: 'warn', thin: true },
-    ], { read: span });
+    ], { read: span, scale: tick });
     box.load = new Plot('Load', 'requests at the moment', [
         { key: 'active', label: 'running', colour: 'accent' },
         { key: 'queued', label: 'queued', colour: 'warn' },
@@ -215,7 +215,8 @@ function fillPool(box, pool) {
     say(box.kind, pool.kind);
     say(box.tally, `${up} of ${many(pool.servers.length, 'server')} up, ` + (slots ? `${count(busy)} of ${many(slots, 'slot')} busy` : many(busy, 'request') + ' running'));
     box.byHand.hidden = !pool.hold;
-    say(box.byHand, pool.hold === 'unsafe' ? 'hold by hand: writes' : 'hold by hand');
+    const since = past.events.findLast?.((event) => event.event === 'pool_held' && event.facts.pool === pool.name);
+    say(box.byHand, 'hold by hand' + (pool.hold === 'unsafe' ? ': writes' : '') + (since ? ', since ' + clock(timeOf(since)) : ''));
     say(box.button, pool.hold ? 'Release' : 'Hold…');
     mark(box.button, 'aria-label', (pool.hold ? 'Release ' : 'Hold ') + shown(pool.name, 80));
     box.button.hidden = !actions.allowed;

@@ -91,6 +91,11 @@ function span(ms) {
     return Math.floor(s / 86400) + ' d ' + Math.floor((s % 86400) / 3600) + ' h';
 }
 
+// As it stands on an axis, where there is little room.
+function tick(ms) {
+    return ms < 1000 ? Number(ms.toFixed(1)) + ' ms' : ms < 120000 ? Number((ms / 1000).toFixed(1)) + ' s' : Number((ms / 60000).toFixed(1)) + ' min';
+}
+
 function count(n) {
     return n === null || n === undefined ? '–' : Math.round(n).toString().replace(/\B(?=(\d{3})+$)/g, '\u202f');
 }
