@@ -86,7 +86,7 @@ uint32_t dx_proxy_tell(struct dx_proxy *p, struct dx_census_writer *w);
 
 /* Leaving: each client is told with its next answer that it was the last one; nobody is closed before. */
 void dx_proxy_leave(struct dx_proxy *p);
-/* Stopping: idle clients are closed now, others after the request at hand. */
+/* Stopping: idle clients are closed after a last moment, others after the request at hand. */
 void dx_proxy_stop(struct dx_proxy *p);
 unsigned dx_proxy_clients(const struct dx_proxy *p); /* open connections */
 /* Breaks off everything that still runs; returns how many requests that were. */
@@ -96,6 +96,7 @@ unsigned dx_proxy_cut(struct dx_proxy *p);
  * outcomes, edges. */
 void dx_proxy_print_states(struct dx_text *out);
 void dx_proxy_print_outcomes(struct dx_text *out);
+void dx_proxy_print_access(struct dx_text *out); /* the keys of a line of the access log */
 /* What clients are told when diplex answers itself, and what may stand in pages of one's own: for docs/errors.md. */
 void dx_proxy_print_pages(struct dx_text *out);
 void dx_proxy_print_placeholders(struct dx_text *out);

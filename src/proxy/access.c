@@ -18,7 +18,7 @@
 #define WORD_MAX_LOGGED   128u
 #define METHOD_MAX_LOGGED 32u
 #define FIELD_MAX_LOGGED  512u
-#define MARK_BYTES        24u   /* "[+12345]" */
+#define MARK_BYTES        24u /* "[+12345]" */
 #define JOINED_BYTES      ACCESS_TARGET_BYTES
 #define FLUSH_MS          100
 #define WHOLE             1000u /* of a request */
@@ -324,4 +324,11 @@ void access_write(struct exchange *x)
         p->lines_flush.on_due = on_flush;
         dx_timer_set(p->loop, &p->lines_flush, FLUSH_MS);
     }
+}
+
+void dx_proxy_print_access(struct dx_text *out)
+{
+    dx_text_adds(out, "| key | meaning |\n|---|---|\n");
+#define ACCESS(key, sentence) dx_text_adds(out, "| `" key "` | " sentence " |\n");
+#include "proxy/access.def"
 }

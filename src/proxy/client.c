@@ -61,14 +61,14 @@ static void client_close(struct client *c)
     dx_loop_bury(p->loop, &c->grave);
 }
 
-/* How long a client may be silent before a request. A new one was promised an answer by being accepted: while
- * stopping, it has a moment left to ask. */
+/* How long a client may be silent before a request. While stopping, everybody has a moment left to ask: a new
+ * one was promised an answer by being accepted, and others are about to send their next request, which would
+ * be lost with a connection that is closed at this moment. Its answer tells them to go. */
 static uint64_t patience(const struct client *c)
 {
     const struct dx_config *config = view_config(c->proxy->view);
-    if (c->served > 0)
-        return config->timeouts.idle;
-    return c->proxy->hurried ? LAST_MOMENT_MS : config->timeouts.header;
+    uint64_t usual = c->served > 0 ? config->timeouts.idle : config->timeouts.header;
+    return c->proxy->hurried && usual > LAST_MOMENT_MS ? LAST_MOMENT_MS : usual;
 }
 
 /* Whom a load balancer speaks for is known now. False: that one has too many connections. */
@@ -139,8 +139,7 @@ static bool client_next(struct client *c)
         return false;
     if (inlet_empty(&c->in)) {
         enum dx_io io = c->transport.readable ? inlet_fill(&c->in, &c->transport, &b, false) : DX_IO_AGAIN;
-        bool over = (c->proxy->hurried && c->served > 0) || c->transport.hung_up;
-        if (io == DX_IO_AGAIN && !over) {
+        if (io == DX_IO_AGAIN && !c->transport.hung_up) {
             inlet_release(&c->in, &b);
             wait_idle(c);
             return false;
@@ -243,8 +242,8 @@ bool client_start(struct dx_proxy *p, int fd, const struct dx_address *peer, boo
     return true;
 }
 
-/* A request may wait in the socket of a client that looks idle: it is looked for, and only who has sent
- * nothing is closed. */
+/* A request may wait in the socket of a client that looks idle: it is looked for, and who has sent nothing
+ * has a last moment. */
 void client_stop_all(struct dx_proxy *p)
 {
     for (unsigned left = p->clients_n; left > 0 && !dx_list_empty(&p->clients); left--) {

@@ -199,7 +199,7 @@ static enum state step_pick(struct exchange *x)
 
     if (x->queued_us == 0) {
         x->queued_us = now;
-        if (DX_UNLIKELY(view_config(x->view)->log.slow != 0))
+        if (DX_UNLIKELY(x->view->tells_slow))
             slow_begin(x);
     }
     if (dx_turn_waits(&x->turn) && x->front->ops->gone(x->front)) {

@@ -292,7 +292,7 @@ static bool write_head(struct front *f, struct exchange *x, const struct dx_resp
     bool of_server = r == &x->response;
     if (of_server && x->pool->sticky.by == DX_STICKY_COOKIE)
         how.set_cookie = sticky_cookie(x);
-    if (DX_UNLIKELY(view_config(x->view)->trace.server_timing))
+    if (DX_UNLIKELY(x->view->tells_timing))
         how.server_timing = trace_timing(x);
     return queue_head(x, r, &how, head_bytes + how.set_cookie.n);
 }

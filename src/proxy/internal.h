@@ -39,6 +39,7 @@ struct dx_snapshot {
 /* A worker's own count of who uses a snapshot, so that requests share no counter with other workers. */
 struct view {
     struct dx_snapshot *snapshot;
+    bool tells_slow, tells_timing; /* log.slow is not 0; server_timing */
     unsigned refs; /* the proxy's own and one per exchange */
     struct view_pool {
         struct dx_pool *pool;
@@ -75,7 +76,7 @@ struct dx_proxy {
     struct dx_link clients; /* of those that are idle the one that has been so longest comes first */
     unsigned clients_n;
     bool stopping; /* each client is told with its next answer that it was the last */
-    bool hurried;  /* and who says nothing is closed */
+    bool hurried;  /* and who says nothing for a moment is closed */
     /* connections refused: when that was said last, and how many were since */
     uint64_t refused_told_us;
     uint64_t refused_untold;

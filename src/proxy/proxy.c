@@ -31,6 +31,8 @@ static struct view *view_new(struct dx_proxy *p, struct dx_snapshot *s)
         return NULL;
     v->refs = 1;
     room_bounds(p, s->config, &v->most);
+    v->tells_slow = s->config->log.slow != 0;
+    v->tells_timing = s->config->trace.server_timing;
     v->snapshot = dx_snapshot_ref(s);
     v->pools = calloc(s->config->pools_n, sizeof(*v->pools));
     for (unsigned i = 0; v->pools != NULL && i < s->config->pools_n; i++) {

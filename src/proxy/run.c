@@ -428,7 +428,7 @@ void exchange_account(struct exchange *x)
     proxy_count(p, DX_COUNTER_BYTES_OUT, (int64_t)x->body_out);
     tally_exchange(x);
     access_write(x);
-    if (DX_UNLIKELY(view_config(x->view)->log.slow != 0))
+    if (DX_UNLIKELY(x->view->tells_slow))
         slow_end(x);
     hints_end(x);
 }

@@ -151,7 +151,7 @@ class Stack:
         return engine('exec', self.edge, *words, check=check)
 
     def status(self):
-        return json.loads(self.run('diplex', 'status'))
+        return json.loads(self.run('diplex', 'status', '--json'))
 
     def output(self):
         """The access log, and diplex's own."""

@@ -8,6 +8,7 @@ import subprocess
 import time
 from datetime import datetime, timedelta, timezone
 
+import harness
 import pytest
 from harness import one_pool, two_pools
 from wire import wait_until
@@ -38,6 +39,13 @@ def test_what_an_entry_says(diplex, gunicorn, uvicorn):
     assert entry['bytes_in'] == 5 and answer_size > 100
     when = datetime.fromisoformat(entry['time'].replace('Z', '+00:00'))
     assert abs(datetime.now(timezone.utc) - when) < timedelta(seconds=20)
+
+
+def test_the_manual_has_every_key_in_its_place(site):
+    site.get('/api/hello/')
+    (entry,) = site.wait_access(1)
+    table = (harness.ROOT / 'docs/logs.md').read_text().partition('<!-- access -->')[2].partition('<!-- /access -->')[0]
+    assert re.findall(r'^\| `(\w+)` \|', table, re.M) == list(entry)
 
 
 def test_the_times_are_right(diplex, gunicorn, uvicorn):

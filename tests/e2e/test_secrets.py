@@ -124,7 +124,7 @@ def test_no_output_has_a_secret(diplex, scripted, directory, form):
     for spoil in FAULTY:
         assert spoil(good) != good
         site.write_config(spoil(good))
-        assert run('reload').returncode == 2 and run('check').returncode == 2
+        assert run('reload', '-a', f'{directory}/admin.sock').returncode == 2 and run('check').returncode == 2
         assert run_diplex('run', '-c', site.config_path, env=site.environment).returncode == 2
     site.write_config(good)
     assert run('reload').returncode == 0

@@ -265,6 +265,27 @@ START_TEST(stopping_ends_idle_clients_and_finishes_requests)
 }
 END_TEST
 
+START_TEST(who_asks_at_the_last_moment_is_answered)
+{
+    world_make("asgi", 1, "", "");
+    struct peer *c = client_new();
+    struct peer *s = asked(c, GET_X, "GET /app/x HTTP/1.1");
+    say(s, OK_HELLO);
+    (void)hears_head(c, "HTTP/1.1 200 OK");
+    hears(c, "hello");
+    pass_ms(2); /* it is idle: the request that comes now was sent before it could know of the stop */
+    dx_proxy_stop(proxy);
+    pass_ms(2);
+    s = asked(c, GET_X, "GET /app/x HTTP/1.1");
+    say(s, OK_HELLO);
+    HAS(hears_head(c, "HTTP/1.1 200 OK"), "Connection: close");
+    hears(c, "hello");
+    hears_end(c);
+    ck_assert_uint_eq(dx_proxy_clients(proxy), 0);
+    world_end("ok ok");
+}
+END_TEST
+
 START_TEST(what_still_runs_is_cut)
 {
     world_make("asgi", 1, "", "");
@@ -346,6 +367,7 @@ int main(void)
         an_early_answer_and_a_large_rest,
         a_server_that_answers_and_closes_early,
         stopping_ends_idle_clients_and_finishes_requests,
+        who_asks_at_the_last_moment_is_answered,
         what_still_runs_is_cut,
         interim_answers_have_an_end,
         interim_answers_for_a_client_that_does_not_read,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* docs/life-of-a-request.md and docs/errors.md show the tables of states, outcomes and pages as they are in
- * the code, between marks. */
+/* docs/life-of-a-request.md, docs/errors.md and docs/logs.md show the tables of states, outcomes, pages and
+ * keys as they are in the code, between marks. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +12,7 @@
 
 #define LIFE    DIPLEX_SOURCE_DIR "/docs/life-of-a-request.md"
 #define ERRORS  DIPLEX_SOURCE_DIR "/docs/errors.md"
+#define LOGS    DIPLEX_SOURCE_DIR "/docs/logs.md"
 #define DOC_MAX (1024u * 1024)
 
 static char *doc;
@@ -76,6 +77,13 @@ START_TEST(pages)
 }
 END_TEST
 
+START_TEST(keys_of_the_access_log)
+{
+    dx_proxy_print_access(&table);
+    expect(LOGS, "access");
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("manual");
@@ -85,6 +93,7 @@ int main(void)
     tcase_add_test(c, states);
     tcase_add_test(c, outcomes);
     tcase_add_test(c, pages);
+    tcase_add_test(c, keys_of_the_access_log);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
