@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import signal
 import threading
 
@@ -97,7 +98,8 @@ def test_each_request_where_it_is(front):
         status = site.status()
         web = next(pool for pool in status['pools'] if pool['name'] == 'web')
         assert web['servers'][0]['slots'] == 1 and web['servers'][0]['active'] == 1 and web['queued'] == 1
-        assert status['snapshot'] == {'taken': True, 'missing_workers': [], 'left_out': 0}
+        whole = {'taken': True, 'missing_workers': [], 'left_out': 0}
+        wait_until(lambda: site.status()['snapshot'] == whole, what='both workers to answer in time')
 
         cheap = site.status('?requests=no&config=no')
         assert 'config' not in cheap and cheap['snapshot']['taken'] is False and told(cheap)['running'] == []
@@ -122,20 +124,30 @@ def test_a_head_and_a_body_on_their_way(front):
 def test_many_who_ask_share_the_answer(front):
     site = front(slots, workers=1)
     clients = [RawClient(site.admin) for _ in range(20)]
-    for client in clients:
-        client.request('GET', '/status')
-    assert all(client.response().json()['snapshot']['taken'] for client in clients)
+
+    def all_are_told() -> bool:
+        for client in clients:
+            client.request('GET', '/status')
+        return all([client.response().json()['snapshot']['taken'] for client in clients])
+
+    wait_until(all_are_told, what='data to answer in time')
     for client in clients:
         client.close()
+
+
+def stands_still(pid: int) -> bool:
+    tasks = pathlib.Path(f'/proc/{pid}/task').iterdir()
+    return all((task / 'stat').read_text().rsplit(')', 1)[1].split()[0] == 'T' for task in tasks)
 
 
 def test_a_worker_that_does_not_answer_is_named(front):
     """Data stands still: control goes on, and says within a moment whom it could not ask."""
     site = front(slots, workers=2)
-    assert site.status()['snapshot']['taken']
+    wait_until(lambda: site.status()['snapshot']['taken'], what='data to answer in time')
     (data,) = site.children()
     os.kill(data, signal.SIGSTOP)
     try:
+        wait_until(lambda: stands_still(data), what='all of its threads to stand still')
         snapshot = site.status()['snapshot']
         assert snapshot['taken'] is False and site.status('?requests=no')['ready']
     finally:
@@ -151,10 +163,9 @@ def test_more_than_there_is_room_for(front):
         for n, client in enumerate(clients):
             client.request('GET', f'/{n}')
         wait_until(lambda: site.status('?requests=no')['counters']['requests_running'] == 600, 4 * PATIENCE, 'all to run')
-        status = site.status()
+        status = wait_until(lambda: (s := site.status())['snapshot']['left_out'] == 600 - 512 and s, what='the worker to answer')
         (server,) = status['pools'][0]['servers']
         assert len(server['requests']) == 256 and server['requests_left_out'] == 512 - 256
-        assert status['snapshot']['left_out'] == 600 - 512
         ages = [r['age_ms'] for r in server['requests']]
         assert ages == sorted(ages, reverse=True), 'the oldest first'
     finally:
