@@ -48,6 +48,14 @@ static const struct cli_command commands[] = {
      CLI_NOTHING},
     {"check", "cq", 0, 0, cli_check, "[-c FILE] [-q]", "check a configuration and print what is in force", "",
      CLI_NOTHING},
+    {"init", "oSF", 0, 1, cli_init, "[COMPOSE] [-o FILE] [--stdout] [--force]",
+     "write a first configuration, from a compose file if there is one",
+     "COMPOSE is a compose file or its folder; without it the current one. Services that run gunicorn,\n"
+     "uvicorn, daphne or hypercorn become pools, with what their commands, scripts and files say of ports,\n"
+     "workers, time-outs and health. Nothing is run. Each value says where it comes from, and what could "
+     "not\n"
+     "be found out has a question mark. Exit code 1: there is a file already, or no such service.\n",
+     CLI_FILES},
     {"explain", "cHf", 2, 2, cli_explain, "METHOD URL [-c FILE] [-H FIELD]... [-f IP]",
      "say where a request would go, and why",
      "URL is http://host[:port]/path, or /path alone. Nothing is sent. Exit code 1: diplex itself\n"
@@ -71,7 +79,7 @@ static const struct cli_command commands[] = {
      "it.\n"
      "Exit code 0: it was told, whatever it is; 1: nothing answers; 2: the configuration is faulty.\n",
      CLI_NOTHING},
-    {"top", "cato", 0, 0, cli_top, "[--once] [-c FILE] [-a PATH]",
+    {"top", "cat1", 0, 0, cli_top, "[--once] [-c FILE] [-a PATH]",
      "watch the running diplex: requests a second, latency, slots, queues, what runs longest",
      "q ends it, p stops the picture, s sorts by another column, arrows or j and k scroll.\n"
      "Exit code 1: nothing answered when it began.\n",

@@ -15,8 +15,8 @@ enum { CLI_OK, CLI_FAILED, CLI_USAGE };
 
 /* All options there are; a command takes those that its row names. */
 struct cli_options {
-    const char *file, *admin, *token_file, *from, *wait;
-    bool quiet, writes, json, once;
+    const char *file, *admin, *token_file, *from, *wait, *output;
+    bool quiet, writes, json, once, to_stdout, force;
     const char *fields[CLI_FIELDS_MAX];
     unsigned fields_n;
     char **rest; /* what is no option */
@@ -97,6 +97,7 @@ int cli_explain(const struct cli_options *o);
 int cli_healthcheck(const struct cli_options *o);
 int cli_hold(const struct cli_options *o);
 int cli_release(const struct cli_options *o);
+int cli_init(const struct cli_options *o);
 int cli_manual(const struct cli_options *o);
 int cli_reload(const struct cli_options *o);
 int cli_reopen(const struct cli_options *o);

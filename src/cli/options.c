@@ -89,6 +89,15 @@ static bool take(const struct cli_command *c, int letter, struct cli_options *o,
     case 'c':
         o->file = optarg;
         return true;
+    case 'o':
+        o->output = optarg;
+        return true;
+    case 'S':
+        o->to_stdout = true;
+        return true;
+    case 'F':
+        o->force = true;
+        return true;
     case 'q':
         o->quiet = true;
         return true;
@@ -104,7 +113,7 @@ static bool take(const struct cli_command *c, int letter, struct cli_options *o,
     case 't':
         o->token_file = optarg;
         return true;
-    case 'o':
+    case '1':
         o->once = true;
         return true;
     case 'j':

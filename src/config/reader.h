@@ -9,26 +9,7 @@
 
 #include "config/table.h"
 #include "diplex/base/arena.h"
-
-enum dx_node_kind { DX_NODE_TEXT, DX_NODE_MAP, DX_NODE_LIST };
-enum dx_node_state { DX_NODE_RAW, DX_NODE_READY, DX_NODE_BAD }; /* have its variables been put in? */
-
-struct dx_node {
-    enum dx_node_kind kind;
-    unsigned line, column; /* from 1, in characters */
-    bool plain;            /* a text without quotes */
-    int inset;             /* columns from the node's place to its first character; -1: cannot be told */
-    enum dx_node_state state;
-    struct dx_slice text; /* terminated */
-    struct dx_pair *pairs;
-    struct dx_node **items;
-    size_t n;      /* pairs or items */
-    size_t weight; /* nodes in it, with what aliases bring */
-};
-
-struct dx_pair {
-    struct dx_node *key, *value;
-};
+#include "diplex/config/tree.h"
 
 /* A hash table from texts to pointers. Zeroed with the arena set it is empty. Keys are borrowed. */
 struct dx_config_index {
@@ -96,7 +77,6 @@ const char *dx_config_nearest_hint(const struct dx_config_nearest *near, char bu
 
 /* YAML to the tree. *out is NULL for a file without content. False: there are faults. */
 bool dx_config_load(struct dx_config_reader *r, struct dx_slice text, struct dx_node **out) DX_CHECKED;
-struct dx_node *dx_node_find(const struct dx_node *map, const char *key); /* NULL: no such key */
 
 /* A text's value with ${} put in; never empty, never with control characters. `what` is its key, for the
  * fault. */
