@@ -41,6 +41,7 @@ class Browser(Program):
             {'HOME': str(directory)},
         )  # fmt: skip
         self.events, self.number, self.socket, self.origin = [], 0, None, None
+        self.ends = contextlib.ExitStack()
 
     def start(self):
         self.spawn()
@@ -52,7 +53,7 @@ class Browser(Program):
             return lines if len(lines) > 1 and lines[1] else None
 
         port, path = wait_until(port, PATIENCE, 'the browser to be ready')[:2]
-        self.socket = connect(f'ws://127.0.0.1:{port}{path}', max_size=None, compression=None)
+        self.socket = self.ends.enter_context(connect(f'ws://127.0.0.1:{port}{path}', max_size=None, compression=None))
         target = self.command('Target.createTarget', url='about:blank')['targetId']
         self.session = self.command('Target.attachToTarget', targetId=target, flatten=True)['sessionId']
         for domain in ('Page', 'Runtime', 'Network', 'Log', 'Accessibility', 'DOM'):
@@ -60,10 +61,9 @@ class Browser(Program):
         return self
 
     def stop(self):
-        if self.socket:
-            with contextlib.suppress(Exception):
-                self.socket.close()
         self.end_group()
+        with contextlib.suppress(Exception):
+            self.ends.close()
 
     def command(self, method, **parameters):
         self.number += 1

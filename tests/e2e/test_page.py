@@ -183,6 +183,19 @@ def test_streams_are_shown_with_their_server(browser, carried, gunicorn, uvicorn
     assert browser.evaluate(number).strip() == '1'
 
 
+@plain_build
+def test_a_slot_that_is_taken_is_never_called_idle(browser, pretending):
+    """Whatever the workers did not tell of it; nor does the page say then that nothing runs."""
+    server = pretending.status['pools'][0]['servers'][0]
+    server['active'], server['requests'] = 2, []
+    pretending.status['snapshot'] = {'taken': True, 'missing_workers': [1], 'left_out': 0}
+    browser.open(pretending.url)
+    shows(browser, '#banners', 'Workers that did not answer in time: 1.')
+    assert [text.strip() for text in tiles(browser)] == ['busy', 'busy']
+    assert [text.strip() for text in tiles(browser, busy=False)] == ['idle'] * 6
+    assert browser.text('#longest') == 'The workers did not say what runs.'
+
+
 # The least ratio between the letters and what is behind them, and which they are; of all that is to be read now.
 CONTRAST = """(() => {
     const parts = (colour) => { const n = colour.match(/[\\d.]+/g).map(Number); return n.length < 4 ? [...n, 1] : n; };

@@ -16,13 +16,14 @@ async function get(path) {
 function complete(status) {
     for (const name of ['pools', 'streams', 'elsewhere', 'routes', 'listen']) status[name] = Array.isArray(status[name]) ? status[name] : [];
     status.counters = status.counters || {};
-    const told = status.snapshot, whole = status.whole = told?.taken && !told.missing_workers?.length && !told.left_out;
+    const told = status.snapshot;
+    status.whole = told?.taken && !told.missing_workers?.length && !told.left_out;
     for (const pool of status.pools) {
         pool.waiting = Array.isArray(pool.waiting) ? pool.waiting : [];
         for (const server of pool.servers) {
             server.slots = server.slots ?? (pool.slots || null);
             server.requests = Array.isArray(server.requests) ? server.requests : [];
-            server.untold = whole ? 0 : Math.max(0, server.active - server.requests.length);
+            server.untold = Math.max(0, server.active - server.requests.length); // counted, but not told of
         }
     }
     return status;

@@ -53,7 +53,7 @@ function fillTile(tile, { place, request, untold }, server) {
         say(what, idle);
         say(age, '');
         mark(tile, 'data-age', untold ? 'untold' : null);
-        mark(tile, 'title', untold ? 'Its worker did not say with what' : null);
+        mark(tile, 'title', untold ? 'No request is told of it: it has just begun or ended, its client has left, or its worker did not say' : null);
         mark(tile, 'aria-label', `${idle}: slot ${place + 1} of ${shown(server.name, 80)}`);
         tile.style.removeProperty('--part');
         return;
