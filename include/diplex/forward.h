@@ -6,6 +6,7 @@
 #ifndef DIPLEX_FORWARD_H
 #define DIPLEX_FORWARD_H
 
+#include "diplex/config/log.h"
 #include "diplex/http.h"
 #include "diplex/os/address.h"
 
@@ -32,6 +33,10 @@ struct dx_slice dx_forward_client_ip(const struct dx_fields *f, const struct dx_
 struct dx_slice dx_forward_request_id(const struct dx_fields *f, const struct dx_forward_request *c);
 /* The scheme and host the client used, by the same trust. */
 struct dx_slice dx_forward_proto(const struct dx_fields *f, const struct dx_forward_request *c);
+
+/* Whether the request's own traceparent goes on with its tracestate, by the setting and the peer. False: both are marked to be dropped now, and the
+ * caller makes a new one. */
+bool dx_forward_keep_trace(struct dx_fields *f, enum dx_trace_mode mode, bool peer_trusted) DX_CHECKED;
 
 /* Writes the whole head for the server: HTTP/1.1, origin-form (asterisk for OPTIONS *), one Host, hop-by-hop fields gone, names with '_' gone,
  * claims by trust, exactly one each of X-Forwarded-For/-Proto/-Host/-Port, X-Real-IP, X-Request-ID, X-Request-Start, Via appended,

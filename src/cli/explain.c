@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "diplex/base/units.h"
 #include "diplex/forward.h"
+#include "diplex/http/trace.h"
 #include "diplex/http1.h"
 #include "diplex/os/clock.h"
 #include "diplex/os/process.h"
@@ -293,9 +294,20 @@ static void explain_preamble(const struct dx_forward_request *forward, const str
         printf("(first a PROXY protocol header, version 2, for %.*s)\n", DX_SLICE_ARGS(ip));
 }
 
-static int explain_head(const struct explained *e, const struct dx_pool_config *pool)
+/* One as a request gets it that brings none to be believed; of those that do, nothing. */
+static struct dx_slice example_trace(struct explained *e, char value[DX_TRACE_PARENT])
 {
-    char id[2 * ID_BYTES + 1];
+    uint64_t random[3] = {0};
+    if (dx_forward_keep_trace(&e->request.fields, e->config->trace.mode, e->trusted))
+        return dx_slice_of(NULL, 0);
+    (void)!dx_process_random(random, sizeof random);
+    dx_http_trace_write(random, e->config->trace.sample > 0, value);
+    return dx_slice_of(value, DX_TRACE_PARENT);
+}
+
+static int explain_head(struct explained *e, const struct dx_pool_config *pool)
+{
+    char id[2 * ID_BYTES + 1], traceparent[DX_TRACE_PARENT] = "";
     const struct dx_request *r = &e->request;
     bool measured = pool->kind == DX_KIND_WSGI && r->framing == DX_FRAMING_CHUNKED;
     example_id(id);
@@ -309,6 +321,7 @@ static int explain_head(const struct explained *e, const struct dx_pool_config *
         .framing = measured ? DX_FRAMING_LENGTH : r->framing,
         .length = r->length,
         .close = pool->keepalive.max == 0,
+        .traceparent = example_trace(e, traceparent),
     };
     size_t cap = 2 * e->head.n + HEAD_EXTRA_BYTES;
     char *buf = malloc(cap);
@@ -321,7 +334,7 @@ static int explain_head(const struct explained *e, const struct dx_pool_config *
         free(buf);
         return refused(431, "the head does not fit");
     }
-    puts("\nsent to the server (X-Request-ID and X-Request-Start are examples):");
+    puts("\nsent to the server (X-Request-ID, X-Request-Start and a new traceparent are examples):");
     explain_preamble(&forward, r, pool);
     if (measured)
         puts("(Content-Length becomes the size of the body, once all of it is here)");
@@ -335,7 +348,7 @@ static int explain_head(const struct explained *e, const struct dx_pool_config *
     return CLI_OK;
 }
 
-static int explain_request(const struct explained *e)
+static int explain_request(struct explained *e)
 {
     struct dx_err err = {{0}};
     const struct dx_request *r = &e->request;

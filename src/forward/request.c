@@ -6,6 +6,8 @@
  */
 #include "forward/parts.h"
 
+#include "diplex/http/trace.h"
+
 #define REQUEST_DROPS (DX_RULE_HOP | DX_RULE_CLAIM | DX_RULE_STRIP_REQ)
 
 /*
@@ -123,6 +125,19 @@ static void write_connection(const struct dx_request *r, const struct dx_forward
         DX_OUT_LIT(o, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
     else if (c->close)
         DX_OUT_LIT(o, "Connection: close\r\n");
+}
+
+bool dx_forward_keep_trace(struct dx_fields *f, enum dx_trace_mode mode, bool peer_trusted)
+{
+    struct dx_slice id;
+    bool believed = mode == DX_TRACE_MAKE || peer_trusted;
+
+    if (mode == DX_TRACE_PASS || (believed && dx_http_trace_find(f, &id) != NULL))
+        return true;
+    for (unsigned i = 0; i < f->n; i++)
+        if (f->at[i].id == DX_FIELD_TRACEPARENT || f->at[i].id == DX_FIELD_TRACESTATE)
+            f->at[i].drop = true;
+    return false;
 }
 
 bool dx_forward_write_request(const struct dx_request *r, const struct dx_forward_request *c,

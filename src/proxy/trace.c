@@ -23,33 +23,24 @@ static uint64_t random_word(struct dx_proxy *p)
     return dx_siphash(t->key, dx_slice_of((const char *)&t->count, sizeof t->count));
 }
 
-static bool begin(struct exchange *x)
+/* Without memory for it the request goes on without any. */
+static void begin(struct exchange *x)
 {
     uint64_t random[3];
     char *value = dx_arena_alloc(&x->arena, DX_TRACE_PARENT);
     if (value == NULL)
-        return false;
+        return;
     for (unsigned i = 0; i < DX_COUNT(random); i++)
         random[i] = random_word(x->proxy);
     uint64_t draw = (random_word(x->proxy) >> 32) * 100 >> 32;
     dx_http_trace_write(random, draw < view_config(x->view)->trace.sample, value);
     x->traceparent = value;
-    return true;
 }
 
-/* Without memory for a new one, the request goes on without any. */
 void trace_see(struct exchange *x, bool trusted)
 {
-    struct dx_fields *f = &x->request.fields;
-    struct dx_slice id;
-    bool believed = view_config(x->view)->trace.mode == DX_TRACE_MAKE || trusted;
-
-    if (believed && dx_http_trace_find(f, &id) != NULL)
-        return;
-    (void)!begin(x);
-    for (unsigned i = 0; i < f->n; i++)
-        if (f->at[i].id == DX_FIELD_TRACEPARENT || f->at[i].id == DX_FIELD_TRACESTATE)
-            f->at[i].drop = true;
+    if (!dx_forward_keep_trace(&x->request.fields, view_config(x->view)->trace.mode, trusted))
+        begin(x);
 }
 
 struct dx_slice trace_id(const struct exchange *x)

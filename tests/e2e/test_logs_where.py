@@ -286,6 +286,30 @@ def test_logrotate_by_the_file_that_is_shipped(spawned, scripted, directory, how
     assert (folder / 'error.log').exists() and (folder / 'error.log.1').exists()
 
 
+def counter(admin, name):
+    return json.loads(run_diplex('status', '-a', admin, '--json').stdout)['counters'][name]
+
+
+def test_a_file_without_room_stops_no_traffic_and_is_told_of_when_there_is_some(diplex, scripted, directory):
+    """/dev/full never has room; a reload names a file that does."""
+    server, admin = scripted(keep_answering), str(directory / 'admin.sock')
+    site = diplex(one_pool('asgi', server, log={'access_log': '/dev/full'}, admin=admin))
+    for number in range(5):
+        assert site.get(f'/{number}').status == 200
+    wait_until(lambda: site.get('/more').status == 200 and counter(admin, 'log_lines_dropped_total') >= 5, what='lost lines')
+    assert 'log_lines_dropped' not in site.stderr, 'it does not work yet'
+    site.reload(one_pool('asgi', server, log={'access_log': str(directory / 'access.log')}, admin=admin))
+    site.wait_event(' reloaded ')
+
+    def goes_on():
+        assert site.get('/again').status == 200
+        return (directory / 'access.log').stat().st_size > 0
+
+    wait_until(goes_on, what='lines in the file')
+    told = site.wait_event('log_lines_dropped', 'log=access')
+    assert int(told.rpartition('lines=')[2]) >= 5
+
+
 # ---- syslog --------------------------------------------------------------------------------------------------------
 
 
@@ -327,10 +351,6 @@ def test_a_start_without_syslog_is_told_and_goes_on(diplex, scripted, receiver, 
     site.wait_event('log_unreachable', 'log=access', f'to={directory}/log')
     assert site.get('/early').status == 200
     receiver('log').wait('"path":"/early"')
-
-
-def counter(admin, name):
-    return json.loads(run_diplex('status', '-a', admin, '--json').stdout)['counters'][name]
 
 
 def test_a_syslog_that_does_not_read_stops_no_traffic_and_is_told_of_later(diplex, scripted, receiver, directory):

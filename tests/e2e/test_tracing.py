@@ -4,7 +4,7 @@
 import re
 
 import pytest
-from harness import one_pool, two_pools
+from harness import one_pool, run_diplex, two_pools
 
 ID = '4bf92f3577b34da6a3ce929d0e0e4736'
 GOOD = f'00-{ID}-00f067aa0ba902b7-01'
@@ -112,6 +112,17 @@ def test_both_kinds_of_application_get_it(diplex, gunicorn, uvicorn):
         values = [value for name, value in told['headers'].items() if name.lower() == 'traceparent']
         (entry,) = site.wait_access(1, path=path)
         assert [MADE.fullmatch(value).group(1) for value in values] == [entry['trace_id']]
+
+
+def test_explain_says_what_is_sent(directory):
+    config = directory / 'diplex.yaml'
+    config.write_text('routes: {/: "wsgi://web:8000"}\ntrace: restart\ntrusted_proxies: 10.0.0.1\n')
+    ask = ['explain', 'GET', '/', '-c', config, '-H', f'traceparent: {GOOD}', '-H', 'tracestate: a=1']
+    told = run_diplex(*ask, '-f', '10.0.0.1').stdout
+    assert f'    traceparent: {GOOD}\n    tracestate: a=1\n' in told
+    told = run_diplex(*ask, '-f', '192.0.2.1').stdout
+    (made,) = re.findall(r'^    traceparent: (.*)$', told, re.M)
+    assert MADE.fullmatch(made) and 'tracestate' not in told
 
 
 # ---- Server-Timing -------------------------------------------------------------------------------------------------

@@ -303,6 +303,39 @@ START_TEST(max_forwards_is_counted_down)
 }
 END_TEST
 
+#define PARENT "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+START_TEST(a_trace_goes_on_or_begins_anew)
+{
+    static const struct {
+        enum dx_trace_mode mode;
+        const char *value;
+        bool trusted, kept;
+    } rows[] = {
+        {DX_TRACE_PASS, PARENT, false, true},     {DX_TRACE_PASS, "nonsense", false, true},
+        {DX_TRACE_MAKE, PARENT, false, true},     {DX_TRACE_MAKE, PARENT, true, true},
+        {DX_TRACE_MAKE, "nonsense", true, false}, {DX_TRACE_RESTART, PARENT, false, false},
+        {DX_TRACE_RESTART, PARENT, true, true},   {DX_TRACE_RESTART, "nonsense", true, false},
+    };
+    for (size_t i = 0; i < DX_COUNT(rows); i++) {
+        struct dx_field at[] = {
+            {.name = DX_SLICE("traceparent"),
+             .value = dx_slice_str(rows[i].value),
+             .id = DX_FIELD_TRACEPARENT},
+            {.name = DX_SLICE("tracestate"), .value = DX_SLICE("a=1"), .id = DX_FIELD_TRACESTATE},
+            {.name = DX_SLICE("accept"), .value = DX_SLICE("*"), .id = DX_FIELD_ACCEPT}};
+        struct dx_fields f = {at, DX_COUNT(at), DX_COUNT(at)};
+        ck_assert_int_eq(dx_forward_keep_trace(&f, rows[i].mode, rows[i].trusted), rows[i].kept);
+        ck_assert_int_eq(at[0].drop, !rows[i].kept);
+        ck_assert_int_eq(at[1].drop, !rows[i].kept);
+        ck_assert(!at[2].drop);
+    }
+    struct dx_forward_request c = stranger();
+    c.traceparent = DX_SLICE(PARENT);
+    HAS(forward_request(&h, &c, "GET / HTTP/1.1\nHost: a.example\n\n"), "\ntraceparent: " PARENT "\n");
+}
+END_TEST
+
 START_TEST(odd_spacing_and_gaps)
 {
     struct dx_forward_request c = stranger();
@@ -381,6 +414,7 @@ int main(void)
         te_stays_here,
         via_is_one_field,
         max_forwards_is_counted_down,
+        a_trace_goes_on_or_begins_anew,
         odd_spacing_and_gaps,
         fields_from_anywhere,
         overflow_is_told,

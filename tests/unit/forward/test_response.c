@@ -208,6 +208,20 @@ START_TEST(a_cookie_of_ours_is_one_more)
 }
 END_TEST
 
+START_TEST(timings_of_ours_stand_beside_the_servers)
+{
+    struct dx_forward_response c = to_client(DX_FRAMING_LENGTH, 0);
+
+    c.date.n = 0;
+    c.server_timing = DX_SLICE("queue;dur=1.000");
+    ck_assert_str_eq(
+        respond(&c, DX_METHOD_GET, "HTTP/1.1 200 OK\nServer-Timing: db;dur=5\nContent-Length: 0\n\n"),
+        "HTTP/1.1 200 OK\nServer-Timing: db;dur=5\nServer-Timing: queue;dur=1.000\nContent-Length: 0\n\n");
+    c.framing = DX_FRAMING_NONE;
+    HAS_NOT(respond(&c, DX_METHOD_GET, "HTTP/1.1 103 Early Hints\nLink: </a>\n\n"), "Server-Timing");
+}
+END_TEST
+
 START_TEST(odd_spacing_becomes_plain)
 {
     struct dx_forward_response c = to_client(DX_FRAMING_LENGTH, 3);
@@ -296,6 +310,7 @@ int main(void)
         switching_protocols,
         upgrade_required,
         a_cookie_of_ours_is_one_more,
+        timings_of_ours_stand_beside_the_servers,
         odd_spacing_becomes_plain,
         overflow_is_told,
         trailers_pass_without_what_belongs_in_a_head,
