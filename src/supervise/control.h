@@ -147,8 +147,9 @@ struct watchdog {
     struct dx_timer tick;
     uint64_t ticked_ms;
     uint64_t asked, asked_ms; /* the newest PING */
-    bool waiting;             /* for the last worker to answer it */
-    pid_t killed;             /* a stuck data process that has not ended yet; -1: none */
+    pid_t asked_of;
+    bool waiting; /* for the last worker to answer it */
+    pid_t killed; /* a stuck data process that has not ended yet; -1: none */
     uint64_t killed_ms;
 };
 void watchdog_start(struct control *c); /* does nothing when nobody asked */

@@ -31,6 +31,7 @@ static void ask(struct control *c)
     struct watchdog *w = &c->watchdog;
     w->asked++;
     w->asked_ms = now_ms();
+    w->asked_of = c->data;
     w->waiting = true;
     letters_send(c, &(struct dx_letter){.type = DX_LETTER_PING, .number = w->asked, .fd = -1});
 }
@@ -54,7 +55,8 @@ static void look_at_workers(struct control *c)
         w->waiting = false;
         return;
     }
-    if (!w->waiting || dx_board_beat_least(c->board, &last) >= w->asked)
+    /* Another data process than the one that was asked knows nothing of the question. */
+    if (!w->waiting || w->asked_of != c->data || dx_board_beat_least(c->board, &last) >= w->asked)
         ask(c);
     else if (now_ms() - w->asked_ms >= w->period_ms)
         end_stuck(c, last);

@@ -89,8 +89,9 @@ def test_a_worker_that_turns_no_more(diplex, scripted, directory, manager):
     site.wait_event('data_ready')
     (after,) = site.children()
     assert after != before and site.get('/').status == 200
-    manager.wait_for('WATCHDOG=1', manager.all().count('WATCHDOG=1') + 2)
+    manager.wait_for('WATCHDOG=1', manager.all().count('WATCHDOG=1') + 5)
     assert 'STOPPING=1' not in manager.told
+    assert site.stderr.count('data_stuck') == 1 and site.children() == [after], 'the new one was asked anew'
 
 
 def test_a_control_that_stood_still_blames_nobody(diplex, scripted, directory, manager):
