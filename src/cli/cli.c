@@ -86,7 +86,7 @@ static const struct cli_command commands[] = {
      CLI_NOTHING},
     {"log", "cat", 2, 2, cli_log, "level LEVEL [-c FILE] [-a PATH]",
      "change the level of the running diplex's own log until its next reload",
-     "LEVEL is debug, info, warn or error.\n", CLI_NOTHING},
+     "LEVEL is debug, info, warn or error.\n", CLI_LEVEL},
     {"drain", "catw", 1, 1, cli_drain, "SERVER [-w TIME] [-c FILE] [-a PATH]",
      "send a server no new request until `diplex undrain`",
      "SERVER is a name as in the configuration, which means every address behind it, or an address, or\n"

@@ -30,6 +30,7 @@ enum cli_words {
     CLI_COMMANDS,
     CLI_METHODS,
     CLI_SHELLS,
+    CLI_LEVEL,   /* `level`, and then one of the log */
     CLI_SERVERS, /* these two as the running diplex knows them */
     CLI_POOLS,
 };
@@ -84,10 +85,6 @@ bool cli_try(const struct cli_options *o, const char *method, const char *path, 
 
 /* What a word of the command line is within a query: all but letters and digits escaped (RFC 3986 2.1). */
 void cli_add_escaped(struct dx_text *out, const char *s);
-
-/* Calls `found` for the name of each pool or server in the document of /status. */
-void cli_names(struct dx_slice json, enum cli_words what, void (*found)(struct dx_slice name, void *arg),
-               void *arg);
 
 int cli_check(const struct cli_options *o);
 int cli_complete(const struct cli_options *o);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "cli/cli.h"
+#include "cli/json.h"
 
 #define ASK_TIMEOUT_MS 1000
 #define FILES_WANTED   ":files" /* the shell's own completion of file names */
@@ -134,11 +135,29 @@ static void offer_commands(const struct line *l)
             offer(l, c->name, c->sentence);
 }
 
-static void offer_name(struct dx_slice name, void *arg)
+/* What answers may be anybody: nothing of it is to speak to the terminal. */
+static void offer_name(const struct line *l, struct dx_slice name)
 {
-    const struct line *l = arg;
+    for (size_t i = 0; i < name.n; i++)
+        if ((unsigned char)name.p[i] <= 0x20 || (unsigned char)name.p[i] >= 0x7f)
+            return;
     if (dx_slice_starts(name, dx_slice_str(current(l))))
         printf("%.*s\t\n", DX_SLICE_ARGS(name));
+}
+
+static void offer_those_in(const struct line *l, struct dx_slice status, enum cli_words what)
+{
+    struct dx_arena arena;
+    dx_arena_init(&arena, NULL, 0);
+    const struct json *all = json_read(&arena, status);
+    for (const struct json *pool = json_first(all, "pools"); pool; pool = pool->next) {
+        if (what == CLI_POOLS)
+            offer_name(l, json_text(pool, "name"));
+        const struct json *server = what == CLI_SERVERS ? json_first(pool, "servers") : NULL;
+        for (; server; server = server->next)
+            offer_name(l, json_text(server, "name"));
+    }
+    dx_arena_reset(&arena);
 }
 
 /* The running diplex is found as the command itself would find it, by the options that are on the line
@@ -154,17 +173,28 @@ static void offer_names(struct line *l, const struct cli_command *c, enum cli_wo
             o.file = l->words[i + 1];
         else if (option && option->letter == 'a')
             o.admin = l->words[i + 1];
+        else if (option && option->letter == 't')
+            o.token_file = l->words[i + 1];
     }
     if (!cli_ask(&o, "GET", "/status", ASK_TIMEOUT_MS, &answer, &exit_code))
         return;
     if (answer.status == 200 && answer.body)
-        cli_names(dx_slice_str(answer.body), what, offer_name, l);
+        offer_those_in(l, dx_slice_str(answer.body), what);
     free(answer.body);
 }
+
+static void offer_all(const struct line *l, const char *const *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        offer(l, words[i], "");
+}
+
+static const char *const levels[] = {"debug", "info", "warn", "error"};
 
 static void offer_words(struct line *l, const struct cli_command *c, enum cli_words what)
 {
     static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+    static const char *const shells[] = {"bash", "zsh", "fish"}, *const level[] = {"level"};
     switch (what) {
     case CLI_NOTHING:
         return;
@@ -175,13 +205,13 @@ static void offer_words(struct line *l, const struct cli_command *c, enum cli_wo
         offer_commands(l);
         return;
     case CLI_METHODS:
-        for (size_t i = 0; i < DX_COUNT(methods); i++)
-            offer(l, methods[i], "");
+        offer_all(l, methods, DX_COUNT(methods));
         return;
     case CLI_SHELLS:
-        offer(l, "bash", "");
-        offer(l, "zsh", "");
-        offer(l, "fish", "");
+        offer_all(l, shells, DX_COUNT(shells));
+        return;
+    case CLI_LEVEL:
+        offer_all(l, level, DX_COUNT(level));
         return;
     case CLI_SERVERS:
     case CLI_POOLS:
@@ -220,5 +250,7 @@ int cli_complete(const struct cli_options *o)
         offer_options(&l, c);
     else if (plain_words(&l, c) == 0)
         offer_words(&l, c, c->complete);
+    else if (plain_words(&l, c) == 1 && c->complete == CLI_LEVEL)
+        offer_all(&l, levels, DX_COUNT(levels));
     return CLI_OK;
 }

@@ -34,6 +34,7 @@ def test_every_command_and_option_is_offered():
 
 def test_values_are_completed():
     assert complete('check', '-c', '') == complete('drain', '--admin', 'x') == [':files']
+    assert complete('log', '') == ['level'] and complete('log', 'level', 'w') == ['warn']
     assert complete('explain', 'P') == ['POST', 'PUT', 'PATCH']
     assert complete('explain', 'GET', '') == complete('drain', '-w', '') == complete('nothing', '') == []
     assert complete('-c', '') == [':files'] and '--config' in complete('--c')
