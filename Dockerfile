@@ -30,7 +30,7 @@ RUN apt-get update -qq \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
         -o Dpkg::Options::=--path-exclude='/usr/share/doc/*' -o Dpkg::Options::=--path-include='/usr/share/doc/*/copyright' \
         -o Dpkg::Options::=--path-exclude='/usr/share/man/*' -o Dpkg::Options::=--path-exclude='/usr/share/locale/*' \
-        libevent-core-2.1-7 libevent-extra-2.1-7 libc-ares2 libcurl4 libyaml-0-2 \
+        libevent-core-2.1-7 libc-ares2 libcurl4 libyaml-0-2 \
     && groupadd --system --gid 10001 diplex \
     && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin diplex \
     && install -d -m 1777 /var/spool/diplex \

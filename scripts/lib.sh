@@ -69,7 +69,7 @@ dx_have() {
     ninja-build) command -v ninja >/dev/null ;;
     pkg-config) command -v pkg-config >/dev/null ;;
     libc6-dev) printf '#include <stdlib.h>\n' | cc -E -x c - >/dev/null 2>&1 ;;
-    libevent-dev) pkg-config --exists libevent_core libevent_extra 2>/dev/null ;;
+    libevent-dev) pkg-config --exists libevent_core 2>/dev/null ;;
     libc-ares-dev) pkg-config --exists libcares 2>/dev/null ;;
     libcurl4-openssl-dev) pkg-config --exists libcurl 2>/dev/null ;;
     libyaml-dev) pkg-config --exists yaml-0.1 2>/dev/null ;;

@@ -33,8 +33,6 @@ struct dx_loop_turns { /* words of the caller's, which it may set back from a ca
 };
 void dx_loop_time_turns(struct dx_loop *l, const struct dx_loop_turns *turns); /* from now on; one more reading of the clock for each turn */
 
-struct event_base *dx_loop_base(struct dx_loop *l); /* for rooms that own another part of libevent (admin, resolve) */
-
 /* --- watches --- */
 
 enum { DX_READ = 1, DX_WRITE = 2, DX_HUNG_UP = 4 /* the other side closed, or half-closed */ };

@@ -176,7 +176,7 @@ static void offer_names(struct line *l, const struct cli_command *c, enum cli_wo
         else if (option && option->letter == 't')
             o.token_file = l->words[i + 1];
     }
-    if (!cli_ask(&o, "GET", "/status", ASK_TIMEOUT_MS, &answer, &exit_code))
+    if (!cli_ask(&o, "GET", "/status?requests=no&config=no", ASK_TIMEOUT_MS, &answer, &exit_code))
         return;
     if (answer.status == 200 && answer.body)
         offer_those_in(l, dx_slice_str(answer.body), what);

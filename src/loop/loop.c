@@ -182,8 +182,6 @@ uint64_t dx_loop_now_us(struct dx_loop *l)
 
 uint64_t dx_loop_refresh_us(struct dx_loop *l) { return l->now_us = dx_clock_us(); }
 
-struct event_base *dx_loop_base(struct dx_loop *l) { return l->base; }
-
 /* --- watches --- */
 
 static void on_ready(evutil_socket_t fd, short what, void *arg)
