@@ -197,7 +197,7 @@ struct control {
     struct dx_admin *admin;
     struct door doors[DOORS];
     struct looks looks;
-    struct dx_history *history; /* NULL: nobody could ask for it */
+    struct dx_history *history;
     struct dx_timer sampling;
     struct dx_signal on_term, on_int, on_hup, on_child, on_usr1;
 

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The errands of the history that admin shows: a sample every few seconds, and an ear at control's own log,
- * whose events are what is worth remembering. Only with an admin socket.
+ * whose events are what is worth remembering. It goes on without any admin address too: a reload may open
+ * one.
  */
 #include "diplex/os/clock.h"
 #include "supervise/control.h"
 
-/* The log's listener has no argument. */
+/* The log's listener has no argument, and hears the threads of the journals as well: what they say of
+ * themselves is not worth a lock. */
 static struct dx_history *listening;
+static _Thread_local bool is_control;
 
 static struct dx_history_time moment(void)
 {
@@ -16,7 +19,8 @@ static struct dx_history_time moment(void)
 
 static void hear(enum dx_log_level level, const char *event, const struct dx_kv *kv)
 {
-    dx_history_event(listening, level, event, kv, moment());
+    if (is_control)
+        dx_history_event(listening, level, event, kv, moment());
 }
 
 static void on_sample(struct dx_timer *t)
@@ -29,12 +33,11 @@ static void on_sample(struct dx_timer *t)
 
 bool history_start(struct control *c, struct dx_err *err)
 {
-    if (!c->admin)
-        return true;
     c->history = dx_history_new(moment());
     if (!c->history)
         return dx_err_set(err, "out of memory");
     listening = c->history;
+    is_control = true;
     dx_log_set_listener(hear);
     c->sampling.on_due = on_sample;
     dx_timer_set(c->loop, &c->sampling, 0);

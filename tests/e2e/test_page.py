@@ -13,7 +13,7 @@ import httpx
 import pytest
 from browser import BROWSER, Browser
 from harness import free_port, one_pool, run_diplex, sanitized, two_pools
-from wire import wait_until
+from wire import RawClient, wait_until
 
 pytestmark = pytest.mark.skipif(not BROWSER, reason='no Chromium (Debian: chromium-headless-shell, or chromium)')
 # What is about the page alone says nothing more of diplex under a sanitizer, and Chromium beside it takes long.
@@ -580,3 +580,19 @@ def test_whoever_may_read_may_do_nothing_more(browser, guarded):
     browser.click('#unlock')
     browser.wait("document.getElementById('token-dialog').open", 'the question for the token')
     assert 'pool_held' not in site.stderr
+
+
+def test_a_door_that_a_reload_opens_has_the_history_too(diplex, gunicorn, directory):
+    """Of the time when there was none."""
+    config = one_pool('wsgi', gunicorn())
+    site = diplex({**config, 'admin': 'off'})
+    path = str(directory / 'admin.sock')
+    site.reload({**config, 'admin': path})
+    site.wait_event('reloaded')
+
+    def history():
+        with RawClient(path) as client:
+            return client.ask('GET', '/history', {'Host': 'localhost'}).json()
+
+    wait_until(lambda: len(history()['at_ms']) >= 2, SOON, 'two samples')
+    assert [event['event'] for event in history()['events']][0] == 'ready'
