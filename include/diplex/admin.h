@@ -21,6 +21,8 @@ struct dx_admin;
 struct dx_admin_reload { /* the last one that was asked for */
     bool any, ok;
     uint64_t wall_us, ms_ago;
+    uint64_t ok_wall_us;       /* of the last one that was not refused; 0: there was none */
+    unsigned refused;          /* so far */
     const char *error;         /* why not, in one line */
     const char *after_restart; /* settings of it that are not in force */
 };

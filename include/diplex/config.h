@@ -102,9 +102,9 @@ struct dx_config {
         enum dx_admin_read read;
         struct dx_names hosts; /* under which it may be called, beside addresses */
     } admin;
+    struct { struct dx_listen_config listen; } metrics; /* text NULL: none */
     uint64_t shutdown_timeout, resolve; /* resolve: names are looked up again at this interval */
-    struct dx_cidr *trusted;
-    unsigned trusted_n;
+    struct dx_cidr *trusted; unsigned trusted_n;
     enum dx_access_format access;
     struct dx_log_config log; struct dx_trace_config trace;
     enum dx_log_query query; /* of a request, in the access log */

@@ -41,6 +41,7 @@ struct dx_health_view {
     const char *hint; /* the word of what the last probe gave away; NULL: nothing */
     char last_error[96];
     unsigned failures_in_row, successes_in_row;
+    uint64_t ejections; /* times that it was left out because its connections failed */
 };
 bool dx_health_view(const struct dx_health *h, uint32_t server, struct dx_health_view *out) DX_CHECKED;
 

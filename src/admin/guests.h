@@ -32,6 +32,7 @@ struct dx_admin {
     struct dx_loop *loop;
     struct dx_admin_owner owner;
     struct dx_link doors, guests, replies;
+    uint64_t config_hash, hashed_generation; /* of what /metrics says of the configuration; 0: not yet */
     uint64_t refused_told_us,
         refused_untold; /* strangers: when that was said last, and how many were since */
 };

@@ -13,6 +13,7 @@
 struct ask {
     struct dx_slice path, query; /* query without its '?' */
     struct dx_slice known;       /* If-None-Match: what the asker has already */
+    struct dx_slice accept;      /* the field; empty: there is none */
     bool post;                   /* else GET or HEAD */
 };
 const struct ask *reply_ask(const struct dx_admin_reply *r);

@@ -72,7 +72,9 @@ static bool copy_ask(struct dx_admin_reply *r, const struct dx_request *request)
         query = dx_slice_of(query.p + 1, query.n - 1);
     const struct dx_field *known = dx_http_find(&request->fields, DX_FIELD_IF_NONE_MATCH);
     struct dx_slice tags = known ? known->value : dx_slice_of(NULL, 0);
-    size_t bytes = request->path.n + 2 * query.n + tags.n + 4;
+    const struct dx_field *wanted = dx_http_find(&request->fields, DX_FIELD_ACCEPT);
+    struct dx_slice accept = wanted ? wanted->value : dx_slice_of(NULL, 0);
+    size_t bytes = request->path.n + 2 * query.n + tags.n + accept.n + 5;
     r->bytes = malloc(bytes);
     if (!r->bytes)
         return false;
@@ -80,6 +82,7 @@ static bool copy_ask(struct dx_admin_reply *r, const struct dx_request *request)
     r->ask.path = dx_slice_of(put(&out, request->path), request->path.n);
     r->ask.query = dx_slice_of(put(&out, query), query.n);
     r->ask.known = dx_slice_of(put(&out, tags), tags.n);
+    r->ask.accept = dx_slice_of(put(&out, accept), accept.n);
     char *params = put(&out, query);
     if (!read_params(r, params))
         reply_refuse(r, 400, "the query cannot be read");

@@ -46,7 +46,7 @@ void dx_config_read_tcp_address(struct dx_config_reader *r, const struct dx_conf
     dx_config_read_listen_address(r, s, v, &l);
     if (!l.text)
         return;
-    if (dx_address_is_unix(&l.address))
+    if (s->type == TYPE_TCP_ADDRESS && dx_address_is_unix(&l.address))
         dx_config_fault(r, v, "'%s' is an address of TCP here, such as 127.0.0.1:9000", s->key);
     else
         memcpy((char *)base + s->place, &l, sizeof l);
@@ -75,6 +75,20 @@ void dx_config_check_admin(struct dx_config_reader *r, const struct dx_node *roo
         if (dx_address_eq(&c->admin.listen.address, &c->listen[i].address))
             dx_config_fault(r, dx_node_find(admin, "listen"), "'%s' is where clients come in already",
                             c->admin.listen.text);
+}
+
+void dx_config_check_metrics(struct dx_config_reader *r, const struct dx_node *root)
+{
+    const struct dx_config *c = &r->own->model;
+    const struct dx_listen_config *m = &c->metrics.listen;
+    const struct dx_node *metrics = dx_node_find(root, "metrics");
+    if (!metrics || !m->text || r->faults->n > 0)
+        return;
+    bool taken = c->admin.listen.text && dx_address_eq(&m->address, &c->admin.listen.address);
+    for (unsigned i = 0; i < c->listen_n; i++)
+        taken |= dx_address_eq(&m->address, &c->listen[i].address);
+    if (taken && dx_address_port(&m->address) != 0)
+        dx_config_fault(r, metrics, "'%s' is taken already, by 'listen' or 'admin'", m->text);
 }
 
 static void read_one(struct dx_config_reader *r, struct dx_node *v, struct dx_listen_config *l)

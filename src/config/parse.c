@@ -86,6 +86,7 @@ static void read_top(struct dx_config_reader *r, const struct dx_node *root)
     r->lines = NULL;
     dx_config_check_listens(r, root);
     dx_config_check_admin(r, root);
+    dx_config_check_metrics(r, root);
     if (!r->pools && !r->routes) {
         dx_config_fault(r, root, "neither 'pools' nor 'routes'; " SMALLEST);
         return;

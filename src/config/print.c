@@ -189,6 +189,7 @@ static void put_value(struct printer *p, const struct dx_config_setting *s, cons
         text = ((const struct dx_listen_config *)base)->text;
         break;
     case TYPE_TCP_ADDRESS:
+    case TYPE_DOOR_ADDRESS:
         memcpy(&text, (const char *)place + offsetof(struct dx_listen_config, text), sizeof text);
         break;
     case TYPE_HOST_NAMES:

@@ -38,6 +38,7 @@ static const dx_config_read readers[] = {
     [TYPE_PATH] = dx_config_read_text,
     [TYPE_ADMIN] = dx_config_read_text,
     [TYPE_TCP_ADDRESS] = dx_config_read_tcp_address,
+    [TYPE_DOOR_ADDRESS] = dx_config_read_tcp_address,
     [TYPE_HOST_NAMES] = dx_config_read_host_names,
     [TYPE_URL_PATH] = dx_config_read_text,
     [TYPE_HOST_NAME] = dx_config_read_text,
@@ -88,7 +89,7 @@ static void unknown_key(struct dx_config_reader *r, enum dx_config_scope scope, 
     }
     struct dx_text other;
     dx_text_init(&other);
-    if (!near.best.n)
+    if (!near.best.n || near.distance > 1) /* a whole word in the wrong place is likelier than two slips */
         elsewhere(scope, key->text, &other);
     dx_config_fault(r, key, "unknown key '%.*s'%s", DX_SLICE_ARGS(key->text),
                     other.n ? other.p : dx_config_nearest_hint(&near, hint));

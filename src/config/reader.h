@@ -126,6 +126,7 @@ void dx_config_read_tcp_address(struct dx_config_reader *r, const struct dx_conf
 void dx_config_read_host_names(struct dx_config_reader *r, const struct dx_config_setting *s,
                                struct dx_node *v, void *base);
 void dx_config_check_admin(struct dx_config_reader *r, const struct dx_node *root);
+void dx_config_check_metrics(struct dx_config_reader *r, const struct dx_node *root);
 void dx_config_read_trusted(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
                             void *base);
 void dx_config_read_servers(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,

@@ -195,8 +195,10 @@ void health_look(struct watched *w)
     struct verdict_cells cells = cells_of(w);
     verdict_look(&w->verdict, w->pool->config, &cells, dx_loop_now_ms(w->health->loop), around(w));
     health_show(w);
-    if (w->verdict.why == DX_WHY_PASSIVE)
-        see_to_ejected(w, before != DX_WHY_PASSIVE);
+    if (w->verdict.why != DX_WHY_PASSIVE)
+        return;
+    w->ejections += before != DX_WHY_PASSIVE;
+    see_to_ejected(w, before != DX_WHY_PASSIVE);
 }
 
 void dx_health_news(struct dx_health *h)
@@ -353,7 +355,8 @@ bool dx_health_view(const struct dx_health *h, uint32_t server, struct dx_health
     *out = (struct dx_health_view){.last_probe_ms_ago = UINT64_MAX,
                                    .last_status = w->last_status,
                                    .failures_in_row = w->verdict.failures_in_row,
-                                   .successes_in_row = w->verdict.successes_in_row};
+                                   .successes_in_row = w->verdict.successes_in_row,
+                                   .ejections = w->ejections};
     if (w->probed_ms)
         out->last_probe_ms_ago = dx_loop_now_ms(h->loop) - w->probed_ms;
     out->hint = w->hint == DX_HINT_NONE ? NULL : dx_hint_row(w->hint)->word;

@@ -19,6 +19,7 @@ struct watched {
     enum dx_server_state shown_state; /* on the board */
     enum dx_down_reason shown_why;
     bool was_up;
+    uint64_t ejections;
     struct dx_timer timer;
     struct dx_fetch *fetch; /* the probe under way */
     uint64_t probed_ms;     /* 0: never */

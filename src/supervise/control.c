@@ -52,6 +52,7 @@ static void log_ready(const struct control *c)
            DX_KI("routes", c->now->config->routes_n),
            DX_KS("admin", c->doors[DOOR_SOCKET].text ? c->doors[DOOR_SOCKET].text : "off"),
            DX_KS("admin_listen", c->doors[DOOR_TCP].text ? c->doors[DOOR_TCP].shown : "off"),
+           DX_KS("metrics", c->doors[DOOR_METRICS].text ? c->doors[DOOR_METRICS].shown : "off"),
            DX_KS("version", DIPLEX_VERSION));
     dx_text_fini(&listen);
 }

@@ -41,7 +41,7 @@ struct listener {
     unsigned settled_n; /* those that the plan in force has; during a reload there may be more */
 };
 
-enum { DOOR_SOCKET, DOOR_TCP, DOORS };
+enum { DOOR_SOCKET, DOOR_TCP, DOOR_METRICS, DOORS };
 enum { LOG_ACCESS = DX_LETTER_LOG_ACCESS, LOG_OWN = DX_LETTER_LOG_OWN, LOGS };
 
 struct plan {
@@ -209,6 +209,8 @@ struct control {
     bool reload_queued;
     struct {
         uint64_t at_us, wall_us; /* at_us 0: there was none */
+        uint64_t ok_wall_us;     /* of the last one that was not refused */
+        unsigned refused;        /* so far */
         bool ok;
         char text[sizeof((struct dx_err){{0}}.text)]; /* why not, or which settings wait for a restart */
     } last_reload;

@@ -13,11 +13,11 @@
 
 #include "diplex/net.h"
 #include "diplex/os/fd.h"
-#include "diplex/os/fd.h"
 #include "supervise/control.h"
 
 #define DIRECTORY_MODE 0700
 #define SOCKET_MODE    0600
+#define METRICS_MODE   0666 /* of a Unix socket, as on an address: for everybody who reaches it */
 
 /* Only the last directory of the path is made. One that belongs to a stranger could be emptied and filled by
  * him. */
@@ -63,19 +63,21 @@ static bool open_socket(const char *path, int *fd, struct dx_err *err)
 }
 
 /* The wildcard of both families is IPv4's where there is no IPv6. */
-static bool open_tcp(const struct dx_listen_config *l, int *fd, struct dx_err *err)
+static bool open_listener(const struct dx_listen_config *l, const char *what, int *fd, struct dx_err *err)
 {
     struct dx_address address = l->address;
-    bool ok = dx_listen_open(&address, false, 0, fd, err);
+    bool ok = dx_listen_open(&address, false, METRICS_MODE, fd, err);
     if (!ok && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL) && l->text[0] == ':') {
         if (!dx_address_from_ip(DX_SLICE("0.0.0.0"), dx_address_port(&l->address), &address))
             DX_NEVER("0.0.0.0 is an address");
-        ok = dx_listen_open(&address, false, 0, fd, err);
+        ok = dx_listen_open(&address, false, METRICS_MODE, fd, err);
     }
     if (ok)
         return true;
-    return dx_err_set(err, "cannot listen on %s for admin: %s%s", l->text, strerror(errno),
-                      errno == EADDRINUSE ? " (is another server running there? set \"admin.listen\")" : "");
+    bool in_use = errno == EADDRINUSE;
+    return dx_err_set(err, "cannot listen on %s for %s: %s%s%s%s", l->text, what, strerror(errno),
+                      in_use ? " (is another server running there? set \"" : "", in_use ? what : "",
+                      in_use ? ".listen\")" : "");
 }
 
 /* ---- what a plan asks for ---- */
@@ -85,7 +87,17 @@ static const char *wanted(const struct plan *p, unsigned which)
 {
     if (!p)
         return NULL;
-    return which == DOOR_SOCKET ? p->config->admin.socket : p->config->admin.listen.text;
+    return which == DOOR_SOCKET ? p->config->admin.socket
+           : which == DOOR_TCP  ? p->config->admin.listen.text
+                                : p->config->metrics.listen.text;
+}
+
+/* The socket's file, where the door has one. */
+static const char *file_of(const char *text, unsigned which)
+{
+    if (which == DOOR_SOCKET)
+        return text;
+    return strncmp(text, "unix:/", 6) == 0 ? text + 5 : NULL;
 }
 
 static bool same_text(const char *a, const char *b) { return a && b ? strcmp(a, b) == 0 : a == b; }
@@ -95,7 +107,9 @@ static bool open_one(const struct plan *p, unsigned which, int *fd, struct dx_er
     struct dx_err why = {{0}};
     const char *path = p->config->admin.socket;
     if (which == DOOR_TCP)
-        return open_tcp(&p->config->admin.listen, fd, err);
+        return open_listener(&p->config->admin.listen, "admin", fd, err);
+    if (which == DOOR_METRICS)
+        return open_listener(&p->config->metrics.listen, "metrics", fd, err);
     if (make_directory(path, &why) && open_socket(path, fd, &why))
         return true;
     return dx_err_set(err, "cannot open the admin socket: %s (set \"admin\" to another path, or to off)",
@@ -114,10 +128,12 @@ bool doors_prepare(const struct control *c, struct plan *p, struct dx_err *err)
 
 void doors_forget(struct plan *p)
 {
-    if (p->door_fds[DOOR_SOCKET] >= 0)
-        unlink(p->config->admin.socket);
-    for (unsigned i = 0; i < DOORS; i++)
+    for (unsigned i = 0; i < DOORS; i++) {
+        const char *file = p->door_fds[i] >= 0 ? file_of(wanted(p, i), i) : NULL;
+        if (file)
+            unlink(file);
         dx_fd_close(&p->door_fds[i]);
+    }
 }
 
 /* ---- putting it in use ---- */
@@ -125,8 +141,8 @@ void doors_forget(struct plan *p)
 static void close_one(struct door *d, unsigned which)
 {
     dx_admin_shut(&d->door);
-    if (d->fd >= 0 && which == DOOR_SOCKET)
-        unlink(d->text);
+    if (d->fd >= 0 && file_of(d->text, which))
+        unlink(file_of(d->text, which));
     dx_fd_close(&d->fd);
     free(d->text);
     d->text = NULL;
@@ -156,6 +172,9 @@ static bool put_in_use(struct control *c, const struct plan *p, unsigned which, 
         s.read_open = p->config->admin.read == DX_ADMIN_READ_OPEN;
         s.hosts = p->config->admin.hosts.at;
         s.hosts_n = p->config->admin.hosts.n;
+    } else if (which == DOOR_METRICS) {
+        s.is_tcp = true; /* strangers, on a Unix socket too */
+        s.only = "/metrics";
     }
     struct dx_admin_door *old = d->door;
     d->door = dx_admin_open(c->admin, &s, err);

@@ -40,6 +40,8 @@ static void tell(void *arg, struct dx_admin_facts *out)
         .reload = {.any = c->last_reload.at_us != 0,
                    .ok = c->last_reload.ok,
                    .wall_us = c->last_reload.wall_us,
+                   .ok_wall_us = c->last_reload.ok_wall_us,
+                   .refused = c->last_reload.refused,
                    .ms_ago = (dx_clock_us() - c->last_reload.at_us) / 1000,
                    .error = c->last_reload.ok ? NULL : c->last_reload.text,
                    .after_restart = c->last_reload.ok ? c->last_reload.text : ""},

@@ -31,6 +31,10 @@ static void remember(struct control *c, bool ok, const char *text)
     c->last_reload.at_us = dx_clock_us();
     c->last_reload.wall_us = dx_clock_wall_us();
     c->last_reload.ok = ok;
+    if (ok)
+        c->last_reload.ok_wall_us = c->last_reload.wall_us;
+    else
+        c->last_reload.refused++;
     snprintf(c->last_reload.text, sizeof c->last_reload.text, "%s", text);
 }
 
