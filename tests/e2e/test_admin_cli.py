@@ -19,7 +19,7 @@ import time
 
 import pytest
 
-from harness import DIPLEX, one_pool, run_diplex
+from harness import DIPLEX, free_port, one_pool, run_diplex
 from wire import PATIENCE, RawClient, wait_until
 
 TOKEN = 'a-token-of-tests-0123456789'
@@ -118,6 +118,24 @@ def test_over_tcp(site, directory):
     assert run_diplex('status', '-a', site.url, '--token-file', directory / 'none', env=bare).returncode == 2
     done = run_diplex('status', '-a', 'http://127.0.0.1:1', env=environment)
     assert done.returncode == 1 and 'no running diplex' in done.stderr
+
+
+def test_what_the_file_says_is_enough(site):
+    """Without a socket the commands take the address of the file, and its token."""
+    listen = f'127.0.0.1:{free_port()}'
+    site.write_config({**site.config, 'admin': {'socket': 'off', 'listen': listen, 'token': TOKEN}})
+    assert run_diplex('reload', '-a', site.admin).returncode == 0
+    bare = {key: value for key, value in os.environ.items() if key != 'DIPLEX_ADMIN_TOKEN'}
+    done = run_diplex('status', '-c', site.config_path, env=bare)
+    assert done.returncode == 0 and f'{listen} (with the token)' in done.stdout
+
+
+@pytest.mark.parametrize(('query', 'path'), [('full', '/report/0?token=secret'), ('off', '/report/0')])
+def test_queries_as_in_the_log(site, query, path):
+    site.write_config({**site.config, 'log': {'query': query}})
+    assert run_diplex('reload', '-a', site.admin).returncode == 0
+    with busy(site, 1):
+        assert re.search(rf'GET +{re.escape(path)}$', whole('status', '-a', site.admin).stdout, re.M)
 
 
 def test_top_once(site):

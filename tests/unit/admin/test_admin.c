@@ -80,7 +80,8 @@ static bool set_log(void *arg, enum dx_log_level level)
 static void setup(void)
 {
     struct dx_err err = {{0}};
-    const struct dx_admin_owner owner = {.facts = facts, .reload = reload, .drain = drain, .hold = hold, .look = look, .level = set_log};
+    const struct dx_admin_owner owner = {
+        .facts = facts, .reload = reload, .drain = drain, .hold = hold, .look = look, .level = set_log};
     signal(SIGPIPE, SIG_IGN); /* as main.c does */
     loop = dx_loop_new();
     board = dx_board_new(2, &err);
@@ -278,6 +279,41 @@ START_TEST(status_shows_servers_and_counters)
 }
 END_TEST
 
+/* What data tells of its requests may be a stranger's. */
+START_TEST(status_shows_what_runs_and_believes_nothing)
+{
+    uint32_t at = dx_board_pool_add(board, "sync");
+    struct dx_board_server server = {.id = DX_BOARD_NONE, .name = "web:8000"};
+    ck_assert(dx_address_parse(DX_SLICE("192.0.2.7:8000"), false, &server.address));
+    ck_assert(dx_board_pool_write(board, at, &server, 1));
+    struct dx_census_request all[] = {
+        {.server = server.id, .pool = at, .age_us = 9000},
+        {.server = server.id, .pool = at, .age_us = 5000, .flags = DX_CENSUS_STREAMING | 0xf0},
+        {.server = 70000, .pool = 90000, .flags = DX_CENSUS_STREAMING},
+        {.server = DX_CENSUS_NONE, .pool = at, .flags = DX_CENSUS_QUEUED},
+        {.server = DX_CENSUS_NONE, .pool = 90000, .flags = DX_CENSUS_HELD},
+        {.server = DX_CENSUS_NONE, .pool = DX_CENSUS_NONE, .age_us = UINT64_MAX},
+    };
+    for (size_t i = 0; i < DX_COUNT(all); i++)
+        for (unsigned k = 0; k < DX_CENSUS_WORDS; k++)
+            all[i].words[k] = DX_SLICE("\"],\x1b\xff");
+    running = (struct dx_census_list){.at = all, .n = DX_COUNT(all), .missing = 2, .left_out = 7};
+    const char *text = answer(ask("GET", "/status?config=no"));
+    static const char *const parts[] = {
+        "\"age_ms\":9,\"streaming\":false",
+        "\"age_ms\":5,\"streaming\":true",
+        "\"requests_left_out\":0",
+        "\"why\":\"slot\"}],\"waiting_left_out\":0",
+        "\"pool\":null,\"server\":null}",
+        "\"snapshot\":{\"taken\":true,\"missing_workers\":[1],\"left_out\":7}",
+        "\"path\":\"\\\"],\\u001b\xef\xbf\xbd\"",
+    };
+    for (size_t i = 0; i < DX_COUNT(parts); i++)
+        ck_assert_msg(strstr(text, parts[i]) != NULL, "no %s in\n%s", parts[i], text);
+    running = (struct dx_census_list){.n = 0};
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("admin");
@@ -291,6 +327,7 @@ int main(void)
         drains_name_their_server,
         other_methods_and_paths,
         status_shows_servers_and_counters,
+        status_shows_what_runs_and_believes_nothing,
     };
     tcase_add_checked_fixture(tc, setup, teardown);
     for (size_t i = 0; i < DX_COUNT(tests); i++)
