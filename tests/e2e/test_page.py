@@ -244,10 +244,10 @@ class Pretending:
                 pass
 
             def do_GET(self):
-                path = self.path.partition('?')[0]
+                path, _, query = self.path.partition('?')
                 if path == '/':
                     return self.give(200, page.body, {name: value for name, value in page.headers if name.lower() not in ('content-length', 'date', 'connection')})
-                known = {'/status': outer.status, '/history': outer.history}
+                known = {'/status': outer.status, '/history': outer.news(query)}
                 return self.give(200 if path in known else 400, json.dumps(known.get(path)).encode(), {})
 
             def do_POST(self):
@@ -264,6 +264,13 @@ class Pretending:
         self.server.daemon_threads = True
         self.url = f'http://127.0.0.1:{self.server.server_address[1]}/'
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def news(self, query):
+        """All of it once, and nothing to those who have it."""
+        if query != f'since={self.history["next"]}':
+            return self.history
+        none = [{name: [] if isinstance(values, list) else values for name, values in pool.items()} for pool in self.history['pools']]
+        return {**self.history, 'at_ms': [], 'pools': none, 'events': []}
 
     def stop(self):
         self.server.shutdown()
@@ -326,6 +333,49 @@ def test_the_theme_is_remembered(browser, pretending):
     browser.open(pretending.url, scheme='light')
     assert browser.evaluate('getComputedStyle(document.documentElement).backgroundColor') == dark
     assert browser.evaluate("document.getElementById('theme').value") == 'dark'
+
+
+# Of a plot's line: whether any of it is drawn between two moments of the window, as parts of its width.
+DRAWN_BETWEEN = """((plot, from, to) => {
+    const path = plot.querySelector('path'), width = plot.clientWidth - 40;
+    return [...path.getAttribute('d').matchAll(/M([\\d.]+) [\\d.]+|H([\\d.]+)/g)].some((step, i, all) => {
+        if (step[1] !== undefined) return false;
+        const begins = Number(all[i - 1][1] ?? all[i - 1][2]), ends = Number(step[2]);
+        return ends > 40 + from * width + 1 && begins < 40 + to * width - 1;
+    });
+})"""
+
+
+@plain_build
+def test_plots_draw_nothing_where_nothing_is_known(browser, pretending):
+    """Three minutes are missing, and in two others nothing ended: neither has a line, and both axes say what they are."""
+    now = pretending.history['now_ms'] = 2_000_000
+    times = [at for at in range(now - 897_000, now + 1, 3000) if not now - 600_000 < at <= now - 420_000]
+    quiet = [now - 240_000 < at <= now - 120_000 for at in times]
+    pool = pretending.history['pools'][0]
+    pretending.history['at_ms'] = times
+    for name, values in pool.items():
+        if isinstance(values, list):
+            pool[name] = [None if still and name.endswith('_us') else 0 if still else 40_000 for still in quiet]
+    browser.open(pretending.url)
+    plots = "document.querySelectorAll('.plot')"
+    browser.wait(f'{plots}.length === 3 && {plots}[1].querySelector("path") !== null', 'the plots', SOON)
+    within = lambda plot, early, late: browser.evaluate(f'{DRAWN_BETWEEN}({plots}[{plot}], {1 - early / 15}, {1 - late / 15})')  # noqa: E731
+    for minutes, line in (((14, 11), True), ((9.9, 7.1), False), ((6.5, 4.5), True), ((3.9, 2.1), False), ((1.9, 0), True)):
+        assert within(1, *minutes) == line, minutes
+    texts = browser.evaluate(f"[...{plots}].map((plot) => [...plot.querySelectorAll('text')].map((text) => text.textContent))")
+    axis = ['−15 min', '−10 min', '−5 min', 'now']
+    assert texts == [
+        ['0', '50\u202f000', '100\u202f000', *axis],
+        ['0 ms', '20 ms', '40 ms', *axis],
+        ['0', '100\u202f000', '200\u202f000', *axis],
+    ]
+    box = browser.evaluate(f'{plots}[1].scrollIntoView(), {plots}[1].getBoundingClientRect().toJSON()')
+    browser.point(box['x'] + 40 + (box['width'] - 40) * (1 - 3 / 15), box['y'] + 30)
+    browser.wait(f"{plots}[1].querySelector('.cursor') !== null", 'the cursor')
+    assert 'half within unknown, 99 % within unknown' in browser.evaluate(f"{plots}[1].getAttribute('aria-valuetext')")
+    browser.point(box['x'] + 40 + (box['width'] - 40) * (1 - 5 / 15), box['y'] + 30)
+    browser.wait(f"{plots}[1].getAttribute('aria-valuetext').endsWith('half within 40 ms, 99 % within 40 ms')", 'the values')
 
 
 FOCUS = "(document.activeElement.getAttribute('aria-label') || document.activeElement.innerText || document.activeElement.id || '').slice(0, 60)"

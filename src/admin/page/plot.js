@@ -107,7 +107,7 @@ class Plot {
         }
         const steps = this.minutes === 15 ? 3 : 2;
         for (let step = 0; step <= steps; step++) {
-            const part = step / steps, ago = this.minutes * (1 - part);
+            const part = step / steps, ago = this.minutes * (steps - step) / steps;
             const anchor = step === 0 ? 'start' : step < steps ? 'middle' : 'end';
             parts.push(drawn('text', { x: LEFT + (this.width - LEFT) * part, y: this.height - 3, 'text-anchor': anchor }, ago ? '−' + (ago < 1 ? ago * 60 + ' s' : ago + ' min') : 'now'));
         }
