@@ -564,6 +564,16 @@ def test_actions_over_the_socket_are_asked_for_and_confirmed(browser, carried, g
     shows(browser, '#ask-answer', 'hold: unsafe')
     browser.click('#ask-no')
     shows(browser, '.pool-head', 'hold by hand: writes')
+    browser.evaluate("document.getElementById('pools').focus()")
+    tab_to(browser, "document.activeElement.matches('.pool .operator')", 'the button')
+    assert browser.evaluate(FOCUS).startswith('Release')
+    browser.press('Enter')
+    assert browser.evaluate("document.activeElement.id") == 'ask-no', 'what changes nothing is what Enter would do'
+    browser.press('Tab', 'Enter')
+    shows(browser, '#ask-answer', 'hold: none')
+    browser.press('Enter')
+    browser.wait("!document.getElementById('ask').open", 'the answer to go')
+    site.wait_event('pool_released')
     browser.click('#unlock')
     browser.wait(buttons + ' === 0', 'the buttons to go', SOON)
 
