@@ -168,12 +168,12 @@ void dx_admin_free(struct dx_admin **admin)
         return;
     *admin = NULL;
     DX_MAGIC_OK(a, ADMIN_MAGIC);
-    while (!dx_list_empty(&a->doors)) {
-        struct dx_admin_door *door = DX_CONTAINER(a->doors.next, struct dx_admin_door, link);
+    DX_LIST_FOR_SAFE (link, &a->doors) {
+        struct dx_admin_door *door = DX_CONTAINER(link, struct dx_admin_door, link);
         dx_admin_shut(&door);
     }
-    while (!dx_list_empty(&a->replies))
-        reply_send(DX_CONTAINER(a->replies.next, struct dx_admin_reply, link), 503, TYPE_TEXT,
+    DX_LIST_FOR_SAFE (link, &a->replies)
+        reply_send(DX_CONTAINER(link, struct dx_admin_reply, link), 503, TYPE_TEXT,
                    DX_SLICE("diplex is stopping\n"));
     DX_LIST_FOR_SAFE (link, &a->guests)
         guest_end(DX_CONTAINER(link, struct guest, link));

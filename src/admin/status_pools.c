@@ -95,17 +95,20 @@ static void add_waits(const struct dx_admin_facts *f, const struct dx_pool_confi
                       struct dx_text *out)
 {
     static const char *const words[] = {NULL, "unsafe", "all"};
-    struct dx_board_waits waits = {0};
     enum dx_board_hold hold = DX_HOLD_NONE;
+    uint32_t waiting = 0;
+    bool held = false;
     if (at != DX_BOARD_NONE) {
-        waits = dx_board_pool_waits(f->board, at);
+        const struct dx_board_waits waits = dx_board_pool_waits(f->board, at);
+        waiting = waits.waiting;
+        held = waits.held;
         hold = dx_board_pool_hold(f->board, at);
     }
     put_number(out, "slots", pool->slots);
     dx_text_adds(out, ",");
-    put_number(out, "queued", waits.held ? 0 : waits.waiting);
+    put_number(out, "queued", held ? 0 : waiting);
     dx_text_adds(out, ",");
-    put_number(out, "held", waits.held ? waits.waiting : 0);
+    put_number(out, "held", held ? waiting : 0);
     dx_text_adds(out, ",");
     put_string(out, "hold", words[hold]);
 }
