@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The admin endpoints, HTTP/1.1 over a Unix socket and, when asked for, over TCP with a token: docs/admin.md lists
- * them. For the operator's own commands and tools, never for clients. What it tells it asks of its owner, who decides.
+ * The admin endpoints, HTTP/1.1 over a Unix socket and, when asked for, over TCP with a token: docs/admin.md
+ * lists them. For the operator's own commands and tools, never for clients. What it tells it asks of its
+ * owner, who decides.
  */
 #ifndef DIPLEX_ADMIN_H
 #define DIPLEX_ADMIN_H
@@ -58,6 +59,9 @@ enum dx_admin_drain { DX_ADMIN_DRAIN_LOOK, DX_ADMIN_DRAIN, DX_ADMIN_UNDRAIN };
 struct dx_admin_owner {
     void (*facts)(void *arg, struct dx_admin_facts *out);
     void (*reload)(void *arg, struct dx_admin_reply *reply); /* may answer before it returns */
+    void (*upgrade)(
+        void *arg,
+        struct dx_admin_reply *reply); /* the same; perhaps by another program: dx_admin_reply_fd */
     /* True: `out` is JSON. False: it says why not, to a person. */
     bool (*drain)(void *arg, enum dx_admin_drain what, struct dx_slice server, struct dx_text *out);
     /* The same of a pool's requests. */
@@ -66,7 +70,8 @@ struct dx_admin_owner {
     bool (*reopen)(void *arg, struct dx_text *out);
     /* The JSON document of GET /history: what is newer than number `since`. */
     void (*history)(void *arg, uint64_t since, struct dx_text *out);
-    /* What runs is to be asked of the workers, for GET /status: dx_admin_status_send follows, now or later. */
+    /* What runs is to be asked of the workers, for GET /status: dx_admin_status_send follows, now or later.
+     */
     void (*look)(void *arg, struct dx_admin_reply *reply);
     /* Control's and data's own log, until the next reload. False: not now. */
     bool (*level)(void *arg, enum dx_log_level level);
@@ -81,8 +86,8 @@ void dx_admin_free(struct dx_admin **a); /* replies not yet given are dead; ends
 struct dx_admin_door;
 struct dx_admin_door_setup { /* copied */
     int listener;            /* taken over, and closed in the end, also of a door that does not open */
-    bool is_tcp;             /* else everybody who can connect may do everything: the file's mode is the guard */
-    const char *token;       /* TCP: what verbs need, and readers too unless `read_open`; NULL: nobody has it */
+    bool is_tcp;       /* else everybody who can connect may do everything: the file's mode is the guard */
+    const char *token; /* TCP: what verbs need, and readers too unless `read_open`; NULL: nobody has it */
     bool read_open;
     const char *const *hosts; /* with read_open: the names under which it may be called, beside addresses */
     size_t hosts_n;
@@ -96,6 +101,10 @@ void dx_admin_shut(struct dx_admin_door **door);
 /* `text`: with RELOADED the settings that need a restart ("workers user"), or nothing; else each fault, for a
  * person. Fine when the one who asked has left. */
 void dx_admin_reply_send(struct dx_admin_reply *reply, enum dx_admin_result result, struct dx_slice text);
+
+/* The connection of who asked, for a program that takes our place to answer on; -1: nobody is there any more.
+ */
+int dx_admin_reply_fd(const struct dx_admin_reply *reply);
 
 /* To GET /status. The list: what runs, sorted; NULL: that could not be asked. Borrowed until this returns. */
 void dx_admin_status_send(struct dx_admin_reply *reply, const struct dx_census_list *running);

@@ -28,6 +28,11 @@ struct dx_board;
 struct dx_board *dx_board_new(unsigned workers, struct dx_err *err) DX_CHECKED;
 struct dx_board *dx_board_map(int fd, struct dx_err *err) DX_CHECKED; /* data; fd may be closed afterwards */
 int dx_board_fd(const struct dx_board *b);
+/* Control, for a program that takes its place: what is not in the shared memory, as a memory file; -1. */
+int dx_board_save(const struct dx_board *b) DX_CHECKED;
+uint64_t dx_board_layout(void); /* programs of the same layout can go on with one another's boards */
+/* Takes the board's descriptor over, if it succeeds. */
+struct dx_board *dx_board_resume(int fd, int saved, struct dx_err *err) DX_CHECKED;
 void dx_board_free(struct dx_board **b); /* unmaps */
 
 /* --- pools: an index that stays the same as long as a pool of that name and kind exists, over reloads --- */

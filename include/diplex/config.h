@@ -103,7 +103,7 @@ struct dx_config {
         struct dx_names hosts; /* under which it may be called, beside addresses */
     } admin;
     struct { struct dx_listen_config listen; } metrics; /* text NULL: none */
-    uint64_t shutdown_timeout, resolve; /* resolve: names are looked up again at this interval */
+    uint64_t shutdown_timeout, upgrade_timeout, resolve; /* resolve: names are looked up again at this interval */
     struct dx_cidr *trusted; unsigned trusted_n;
     enum dx_access_format access;
     struct dx_log_config log; struct dx_trace_config trace;

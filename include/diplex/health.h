@@ -26,12 +26,20 @@ void dx_health_forget_pool(struct dx_health *h, uint32_t board_pool);
 /* Workers say that something failed: look at the cells now. */
 void dx_health_news(struct dx_health *h);
 
-/* Drained: gets no new request, whatever probes say, until that is taken back. The servers of that name in the
- * configuration, those that will be found behind it too; or with an address (NULL: all) that one alone. The
- * order outlives changes of the list, and dx_health_settle. False: out of memory. */
+/* Drained: gets no new request, whatever probes say, until that is taken back. The servers of that name in
+ * the configuration, those that will be found behind it too; or with an address (NULL: all) that one alone.
+ * The order outlives changes of the list, and dx_health_settle. False: out of memory. */
 bool dx_health_drain(struct dx_health *h, uint32_t board_pool, const char *name,
                      const struct dx_address *address, bool drained) DX_CHECKED;
-/* The configuration that is watched is in force for good: orders about names that it has not are forgotten. */
+/* Each order that is in force, for somebody who will give them again. */
+void dx_health_orders(const struct dx_health *h, uint32_t board_pool,
+                      void (*each)(void *arg, const char *name, const struct dx_address *address,
+                                   bool drained),
+                      void *arg);
+/* While this is on, servers that are watched anew are what the board says they are. */
+void dx_health_believe(struct dx_health *h, bool on);
+/* The configuration that is watched is in force for good: orders about names that it has not are forgotten.
+ */
 void dx_health_settle(struct dx_health *h, uint32_t board_pool);
 
 /* For /status. */

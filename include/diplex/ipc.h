@@ -48,7 +48,12 @@ enum dx_letter_type {
                           those   there are; number: milliseconds until they are cut off, 0: never */
     /* data -> control */
     DX_LETTER_RETIRED, /* worker: the part of one that has ended, or was never begun */
-    DX_LETTER_TYPES,   /* one more than the last */
+    /* control -> data */
+    DX_LETTER_DROP, /* text: an address, worker: the first of its sockets that nobody else will serve: at
+                       LEAVE they are emptied and closed, the others are let go of */
+    /* data -> control */
+    DX_LETTER_DEAF,  /* after LEAVE: it listens nowhere any more */
+    DX_LETTER_TYPES, /* one more than the last */
 };
 
 #define DX_LETTER_TEXT 512

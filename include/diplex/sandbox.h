@@ -18,6 +18,7 @@ struct dx_sandbox_wish {
     bool core_dumps;    /* may leave one, and may be traced by its own user */
     const char *user;   /* data: whom to become when root */
     const char *folder; /* data: where spools are made; it has to exist */
+    bool guarded;       /* control: its filter of system calls is in force already */
     void (*on_forbidden)(
         int call); /* data: told of the call before the process ends by SIGSYS. Async-signal-safe */
 };
@@ -39,6 +40,9 @@ bool dx_sandbox_enter(const struct dx_sandbox_wish *w, struct dx_sandbox *out, s
 /* Control, while it has one thread. What it can do without is given up where the kernel lets it. False only
  * when the mode requires what cannot be had. */
 bool dx_sandbox_guard(const struct dx_sandbox_wish *w, struct dx_err *err) DX_CHECKED;
+
+/* Control, before it makes another program of itself: what it has kept is to outlive that. */
+void dx_sandbox_pass_on(void);
 
 /* Whether this build has filters at all: sanitizers need files and calls of their own. */
 bool dx_sandbox_built_in(void);

@@ -12,6 +12,10 @@
  * configuration). file NULL: the default search. */
 int dx_control_run(const char *file);
 
+/* Whether this program could take over from the one that wrote `handover`: 0, or 2 with the reasons on
+ * standard output. */
+int dx_control_rehearse(const char *file, int handover);
+
 /* The text of the configuration: of `file`, else of the first default file that is there, else built in.
  * Shared with the subcommands. */
 struct dx_control_source {

@@ -279,3 +279,9 @@ void guest_start(struct dx_admin_door *door, int fd, const struct dx_address *pe
     enter(g, GUEST_READS, ASK_MS);
     run(g);
 }
+
+int dx_admin_reply_fd(const struct dx_admin_reply *reply)
+{
+    DX_MAGIC_OK(reply, REPLY_MAGIC);
+    return reply->guest ? reply->guest->transport.watch.fd : -1;
+}

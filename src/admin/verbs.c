@@ -8,6 +8,12 @@ void answer_reload(struct dx_admin *a, struct dx_admin_reply *r)
     owner->reload(owner->arg, r);
 }
 
+void answer_upgrade(struct dx_admin *a, struct dx_admin_reply *r)
+{
+    const struct dx_admin_owner *owner = admin_owner(a);
+    owner->upgrade(owner->arg, r);
+}
+
 void answer_reopen(struct dx_admin *a, struct dx_admin_reply *r)
 {
     const struct dx_admin_owner *owner = admin_owner(a);

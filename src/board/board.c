@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "diplex/base/hash.h"
+#include "diplex/base/text.h"
 #include "diplex/os/fd.h"
 #include "diplex/os/shm.h"
 
@@ -91,6 +93,88 @@ struct dx_board *dx_board_map(int fd, struct dx_err *err)
         dx_shm_unmap(memory, BOARD_BYTES);
         (void)dx_err_set(err, "out of memory");
     }
+    return b;
+}
+
+/* ---- from one control process to the next ---- */
+
+#define SUMS (DX_BOARD_PLACES + DX_BOARD_POOLS)
+
+/* The sizes, and what the words are called. */
+uint64_t dx_board_layout(void)
+{
+    uint64_t h = DX_HASH_START;
+    for (unsigned i = 0; i < DX_COUNTER_COUNT; i++)
+        h = dx_hash_more(h, dx_slice_str(dx_counter_name((enum dx_counter)i)));
+    return dx_hash_finish(h) ^ SHARED_MAGIC ^ (uint64_t)sizeof(struct own) << 40;
+}
+
+static struct dx_board_route_sum **sum_at(struct own *own, uint32_t i)
+{
+    return i < DX_BOARD_PLACES ? &own->bases[i] : &own->left[i - DX_BOARD_PLACES];
+}
+
+/* The struct as it is, then each sum that its pointers point at, with its number. */
+int dx_board_save(const struct dx_board *b)
+{
+    DX_MAGIC_OK(b, BOARD_MAGIC);
+    DX_ASSERT(b->own);
+    struct dx_text t;
+    dx_text_init(&t);
+    dx_text_add(&t, dx_slice_of((const char *)b->own, sizeof *b->own));
+    for (uint32_t i = 0; i < SUMS; i++) {
+        const struct dx_board_route_sum *sum = *sum_at(b->own, i);
+        if (!sum)
+            continue;
+        dx_text_add(&t, dx_slice_of((const char *)&i, sizeof i));
+        dx_text_add(&t, dx_slice_of((const char *)sum, sizeof *sum));
+    }
+    int fd = t.failed ? -1 : dx_fd_memory_file("diplex-board-own", dx_slice_of(t.p, t.n));
+    dx_text_fini(&t);
+    return fd;
+}
+
+static void own_free(struct own *own)
+{
+    for (uint32_t i = 0; own && i < SUMS; i++)
+        free(*sum_at(own, i));
+    free(own);
+}
+
+static struct own *own_load(int fd)
+{
+    struct own *own = calloc(1, sizeof *own);
+    uint32_t i;
+    if (own && read(fd, own, sizeof *own) != (ssize_t)sizeof *own) {
+        free(own);
+        return NULL;
+    }
+    for (uint32_t k = 0; own && k < SUMS; k++)
+        *sum_at(own, k) = NULL;
+    while (own && read(fd, &i, sizeof i) == (ssize_t)sizeof i) {
+        struct dx_board_route_sum *sum = i < SUMS ? calloc(1, sizeof *sum) : NULL;
+        if (sum)
+            *sum_at(own, i) = sum;
+        if (!sum || read(fd, sum, sizeof *sum) != (ssize_t)sizeof *sum) {
+            own_free(own);
+            return NULL;
+        }
+    }
+    return own;
+}
+
+struct dx_board *dx_board_resume(int fd, int saved, struct dx_err *err)
+{
+    struct dx_board *b = dx_board_map(fd, err);
+    struct own *own = b && lseek(saved, 0, SEEK_SET) == 0 ? own_load(saved) : NULL;
+    if (b && !own) {
+        (void)dx_err_set(err, "what control knew of the board is not handed over whole");
+        dx_board_free(&b);
+    }
+    if (!b)
+        return NULL;
+    b->own = own;
+    b->fd = fd;
     return b;
 }
 

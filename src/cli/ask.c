@@ -184,6 +184,22 @@ int cli_reload(const struct cli_options *o)
     return exit_code;
 }
 
+int cli_upgrade(const struct cli_options *o)
+{
+    struct dx_fetch_answer answer;
+    int exit_code = CLI_OK;
+    if (!cli_ask(o, "POST", "/upgrade", RELOAD_TIMEOUT_MS, &answer, &exit_code))
+        return exit_code;
+    if (answer.status == 200) {
+        fputs(answer.body ? answer.body : "", stdout);
+    } else {
+        fprintf(stderr, "%s\ndiplex: not upgraded, the old one goes on\n", answer.body ? answer.body : "");
+        exit_code = answer.status == 422 ? CLI_USAGE : CLI_FAILED;
+    }
+    free(answer.body);
+    return exit_code;
+}
+
 int cli_reopen(const struct cli_options *o)
 {
     struct dx_fetch_answer answer;

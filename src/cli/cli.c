@@ -6,6 +6,7 @@
 
 #include "diplex/worker.h"
 
+#define HANDOVER_FD     3
 #define DATA_LETTERS_FD 3 /* where control puts its end of the letters */
 
 static int run(const struct cli_options *o) { return dx_control_run(o->file); }
@@ -15,6 +16,8 @@ static int data(const struct cli_options *o)
     (void)o;
     return dx_data_run(DATA_LETTERS_FD);
 }
+
+static int rehearse(const struct cli_options *o) { return dx_control_rehearse(o->file, HANDOVER_FD); }
 
 static int version(const struct cli_options *o)
 {
@@ -44,7 +47,7 @@ static int schema(const struct cli_options *o)
 static const struct cli_command commands[] = {
     {"run", "c", 0, 0, run, "[-c FILE]", "serve; also what `diplex` alone does",
      "SIGTERM and SIGINT stop it, running requests may finish; a second one stops it at once.\n"
-     "SIGHUP reads the file again, SIGUSR1 opens the files of its logs again.\n",
+     "SIGHUP reads the file again, SIGUSR1 opens the files of its logs again, SIGUSR2 upgrades.\n",
      CLI_NOTHING},
     {"check", "cq", 0, 0, cli_check, "[-c FILE] [-q]", "check a configuration and print what is in force", "",
      CLI_NOTHING},
@@ -67,6 +70,13 @@ static const struct cli_command commands[] = {
      "make the running diplex read its file again, and wait for it",
      "The running diplex reads the file it was started with. Exit code 2: it is faulty, nothing has\n"
      "changed, the faults are printed; 1: nothing answers.\n",
+     CLI_NOTHING},
+    {"upgrade", "cat", 0, 0, cli_upgrade, "[-c FILE] [-a PATH]",
+     "put the program file that stands there now in the place of the running one",
+     "No connection is lost: the new program takes the sockets over, and what the old one has begun it\n"
+     "ends. SIGUSR2 does the same without an answer. Exit code 2: the new program or the configuration is "
+     "no\n"
+     "good, and the old one goes on; 1: nothing answers, or not now.\n",
      CLI_NOTHING},
     {"reopen", "cat", 0, 0, cli_reopen, "[-c FILE] [-a PATH]",
      "make the running diplex open its log files again",
@@ -114,6 +124,9 @@ static const struct cli_command commands[] = {
      "Prints the completion script for bash, zsh or fish: `source <(diplex completion bash)`.\n", CLI_SHELLS},
     {"complete", "", 0, CLI_WORDS_MAX, cli_complete, "-- WORD...", NULL,
      "Prints what the last of the words of a command line may become; asked by the shells' completion.\n",
+     CLI_NOTHING},
+    {"rehearse", "c", 0, 0, rehearse, "[-c FILE]", NULL,
+     "Says whether this program can take over from a running one; started by `diplex run` only.\n",
      CLI_NOTHING},
     {"data", "", 0, 0, data, "", NULL, "The data process; started by `diplex run` only.\n", CLI_NOTHING},
 };

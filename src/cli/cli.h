@@ -97,6 +97,7 @@ int cli_release(const struct cli_options *o);
 int cli_init(const struct cli_options *o);
 int cli_manual(const struct cli_options *o);
 int cli_reload(const struct cli_options *o);
+int cli_upgrade(const struct cli_options *o);
 int cli_reopen(const struct cli_options *o);
 int cli_status(const struct cli_options *o);
 int cli_log(const struct cli_options *o);

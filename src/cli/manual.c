@@ -63,6 +63,7 @@ static const char signals_and_files[] =
     "| `SIGTERM`, `SIGINT` | Stop: requests that run may finish within `shutdown_timeout`. A second one "
     "stops at once. |\n"
     "| `SIGHUP` | Read the file again, as `diplex reload` does. |\n"
+    "| `SIGUSR2` | Put the program file that stands there now in our place, as `diplex upgrade` does. |\n"
     "\n"
     "## Exit status\n"
     "\n"

@@ -87,6 +87,19 @@ bool dx_health_drain(struct dx_health *h, uint32_t board_pool, const char *name,
     return true;
 }
 
+void dx_health_orders(const struct dx_health *h, uint32_t board_pool,
+                      void (*each)(void *arg, const char *name, const struct dx_address *address,
+                                   bool drained),
+                      void *arg)
+{
+    DX_ASSERT(board_pool < DX_BOARD_POOLS);
+    const struct watched_pool *pool = h->pools[board_pool];
+    for (size_t i = 0; pool && i < pool->orders_n; i++) {
+        const struct order *o = &pool->orders[i];
+        each(arg, o->name, o->address.len ? &o->address : NULL, o->drained);
+    }
+}
+
 static bool is_configured(const struct dx_pool_config *config, const char *name)
 {
     for (unsigned i = 0; i < config->servers_n; i++) {

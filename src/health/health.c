@@ -224,6 +224,23 @@ static void watched_free(struct watched *w)
     free(w);
 }
 
+/* That it is drained is said by an order. */
+static void believe(struct watched *w)
+{
+    enum dx_server_state state = dx_board_server_state(w->health->board, w->server.id);
+    enum dx_down_reason why = dx_board_server_why(w->health->board, w->server.id);
+    if (state == DX_SERVER_STARTING || why == DX_WHY_DRAINED)
+        return;
+    verdict_believe(&w->verdict, state, why, dx_loop_now_ms(w->health->loop));
+    w->was_up = state == DX_SERVER_UP;
+}
+
+void dx_health_believe(struct dx_health *h, bool on)
+{
+    DX_MAGIC_OK(h, HEALTH_MAGIC);
+    h->believing = on;
+}
+
 static struct watched *watched_new(struct watched_pool *pool, const struct dx_board_server *server)
 {
     struct watched *w = calloc(1, sizeof *w);
@@ -236,6 +253,8 @@ static struct watched *watched_new(struct watched_pool *pool, const struct dx_bo
     w->health->watched[server->id] = w;
     struct verdict_cells cells = cells_of(w);
     verdict_init(&w->verdict, pool->config, &cells, dx_loop_now_ms(w->health->loop));
+    if (w->health->believing)
+        believe(w);
     w->drained = health_is_drained(pool, server);
     put_on_board(w);
     if (pool->config->health.enabled)

@@ -24,6 +24,18 @@ void verdict_init(struct dx_verdict *v, const struct dx_pool_config *pool, const
     set_state(v, pool->health.enabled ? DX_SERVER_STARTING : DX_SERVER_UP, DX_WHY_NONE);
 }
 
+void verdict_believe(struct dx_verdict *v, enum dx_server_state state, enum dx_down_reason why,
+                     uint64_t now_ms)
+{
+    bool down = state == DX_SERVER_DOWN;
+    if (down && why != DX_WHY_PROBE && why != DX_WHY_PASSIVE)
+        return;
+    set_state(v, state, down ? why : DX_WHY_NONE);
+    v->ever_succeeded = true;
+    v->ejected_ms = why == DX_WHY_PASSIVE ? now_ms : 0;
+    v->ejections = why == DX_WHY_PASSIVE;
+}
+
 void verdict_adapt(struct dx_verdict *v, const struct dx_pool_config *pool)
 {
     bool by_probe_only = v->state == DX_SERVER_STARTING || v->why == DX_WHY_PROBE;

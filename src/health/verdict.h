@@ -44,7 +44,7 @@ struct dx_verdict {
     unsigned failures_in_row, successes_in_row;
     bool ever_succeeded;
     uint64_t began_ms, ejected_ms, returned_ms;
-    unsigned ejections; /* in a row */
+    unsigned ejections;        /* in a row */
     struct verdict_cells seen; /* at the last look */
     struct {
         uint64_t at_ms, trouble;
@@ -55,6 +55,9 @@ struct dx_verdict {
 /* A server without checks is UP at once. */
 void verdict_init(struct dx_verdict *v, const struct dx_pool_config *pool, const struct verdict_cells *cells,
                   uint64_t now_ms);
+/* Another program has come to this verdict. */
+void verdict_believe(struct dx_verdict *v, enum dx_server_state state, enum dx_down_reason why,
+                     uint64_t now_ms);
 /* The configuration changed: what only the old one could say is forgotten. */
 void verdict_adapt(struct dx_verdict *v, const struct dx_pool_config *pool);
 

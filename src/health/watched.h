@@ -56,6 +56,7 @@ struct dx_health {
     struct dx_fetcher *fetcher;
     struct dx_random random;
     uint64_t hint_every_ms;
+    bool believing;                            /* what the board says of servers that are new to us */
     struct watched *watched[DX_BOARD_SERVERS]; /* by place */
     struct watched_pool *pools[DX_BOARD_POOLS];
     struct dx_board_server list[DX_BOARD_POOL_SERVERS]; /* read into while a pool is put in order */

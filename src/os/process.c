@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -55,14 +57,22 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static _Noreturn void child_exec(char *const argv[], int keep, int report)
+struct start {
+    const char *program;
+    char *const *argv;
+    int keep, out;
+};
+
+static _Noreturn void child_exec(const struct start *s, int report)
 {
+    int keep = s->keep;
     reset_signals();
-    bool placed =
-        keep < 0 || (keep == KEPT_FD ? dx_fd_set_cloexec(keep, false) : dup2(keep, KEPT_FD) == KEPT_FD);
+    bool placed = s->out < 0 || (dup2(s->out, STDOUT_FILENO) >= 0 && dup2(s->out, STDERR_FILENO) >= 0);
+    placed = placed && (keep < 0 ||
+                        (keep == KEPT_FD ? dx_fd_set_cloexec(keep, false) : dup2(keep, KEPT_FD) == KEPT_FD));
     if (placed) {
         mark_cloexec_from(keep < 0 ? KEPT_FD : KEPT_FD + 1);
-        execv(SELF, argv);
+        execv(s->program, s->argv);
     }
     int error = errno;
     /* If the parent cannot be told, it sees the exit status. */
@@ -96,7 +106,7 @@ static bool open_report(int report[2])
     return false;
 }
 
-pid_t dx_process_spawn_self(char *const argv[], int keep, struct dx_err *err)
+static pid_t spawn(const struct start *s, struct dx_err *err)
 {
     int report[2], error = 0;
     sigset_t all, before;
@@ -109,7 +119,7 @@ pid_t dx_process_spawn_self(char *const argv[], int keep, struct dx_err *err)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pid_t pid = fork();
     if (pid == 0)
-        child_exec(argv, keep, report[1]);
+        child_exec(s, report[1]);
     int fork_error = errno;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     dx_fd_close(&report[1]);
@@ -121,10 +131,55 @@ pid_t dx_process_spawn_self(char *const argv[], int keep, struct dx_err *err)
             continue;
         pid = -1;
         errno = error;
-        dx_err_sys(err, "cannot start the program again from " SELF);
+        dx_err_sys(err, "cannot start the program from %s", s->program);
     }
     dx_fd_close(&report[0]);
     return pid;
+}
+
+pid_t dx_process_spawn_self(char *const argv[], int keep, struct dx_err *err)
+{
+    const struct start s = {.program = SELF, .argv = argv, .keep = keep, .out = -1};
+    return spawn(&s, err);
+}
+
+pid_t dx_process_spawn(const char *program, char *const argv[], int keep, int out, struct dx_err *err)
+{
+    const struct start s = {.program = program, .argv = argv, .keep = keep, .out = out};
+    return spawn(&s, err);
+}
+
+/* The kernel tells what was started, not what has become of it since. */
+char *dx_process_program(void)
+{
+    const char *name = (const char *)getauxval(AT_EXECFN);
+    char *here = name && name[0] != '/' ? getcwd(NULL, 0) : NULL, *path = NULL;
+    if (!name || strncmp(name, "/proc/", 6) == 0 || strncmp(name, "/dev/fd/", 8) == 0)
+        path = NULL;
+    else if (name[0] == '/')
+        path = strdup(name);
+    else if (here && asprintf(&path, "%s/%s", here, name) < 0)
+        path = NULL;
+    free(here);
+    return path;
+}
+
+int dx_process_become(const char *program, char *const argv[])
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &before);
+    execv(program, argv);
+    int error = errno;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+
+void dx_process_unblock_signals(void)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* ---- identity ---- */

@@ -26,6 +26,7 @@
  * it, it stays, and no_new_privileges sees to it that it is worth nothing. */
 void rights_bound(uint64_t kept);
 bool rights_keep(uint64_t kept) DX_CHECKED;
+void rights_pass_on(uint64_t kept); /* over exec, also of an ordinary user; root has them anyhow */
 void rights_core_dumps(bool allowed);
 
 /* errno on failure. */

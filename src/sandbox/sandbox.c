@@ -86,6 +86,8 @@ bool dx_sandbox_enter(const struct dx_sandbox_wish *w, struct dx_sandbox *out, s
     return true;
 }
 
+void dx_sandbox_pass_on(void) { rights_pass_on(CONTROL_KEEPS); }
+
 bool dx_sandbox_guard(const struct dx_sandbox_wish *w, struct dx_err *err)
 {
     rights_bound(CONTROL_KEEPS);
@@ -94,7 +96,8 @@ bool dx_sandbox_guard(const struct dx_sandbox_wish *w, struct dx_err *err)
         return dx_err_sys(err, "cannot give up capabilities");
     if (!dx_process_no_new_privileges())
         return dx_err_sys(err, "cannot give up new privileges");
-    if (w->mode == DX_SANDBOX_OFF || !dx_sandbox_built_in() || filter_control() || w->mode == DX_SANDBOX_ON)
+    if (w->mode == DX_SANDBOX_OFF || w->guarded || !dx_sandbox_built_in() || filter_control() ||
+        w->mode == DX_SANDBOX_ON)
         return true;
     return dx_err_sys(err, "\"sandbox\" is \"require\", and there can be no seccomp filter");
 }

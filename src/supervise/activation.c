@@ -50,11 +50,26 @@ static bool take_all(struct activation *a, size_t n, struct dx_err *err)
     return true;
 }
 
-bool activation_take(struct activation *a, struct dx_err *err)
+static bool inherit(struct activation *a, const struct heritage *left, struct dx_err *err)
+{
+    struct dx_slice rest = {NULL, 0}, line;
+    while (heritage_next(left, "given", &rest, &line) && a->n < ACTIVATION_MAX) {
+        struct given *g = &a->at[a->n];
+        g->fd = heritage_fd(&line);
+        snprintf(g->name, sizeof g->name, "%.*s", DX_SLICE_ARGS(line));
+        if (!dx_listen_adopt(g->fd, &g->address, err))
+            return false;
+        dx_address_text(&g->address, g->shown, sizeof g->shown);
+        a->n++;
+    }
+    return true;
+}
+
+bool activation_take(struct activation *a, const struct heritage *left, struct dx_err *err)
 {
     uint64_t pid = 0, n = 0;
-    bool ok = true;
-    if (getenv("LISTEN_FDS") && number_of("LISTEN_PID", &pid) && pid == (uint64_t)getpid()) {
+    bool ok = !left || inherit(a, left, err);
+    if (ok && getenv("LISTEN_FDS") && number_of("LISTEN_PID", &pid) && pid == (uint64_t)getpid()) {
         if (!number_of("LISTEN_FDS", &n) || n > ACTIVATION_MAX)
             ok = dx_err_set(err, "LISTEN_FDS=%s: at most %u sockets can be given", getenv("LISTEN_FDS"),
                             ACTIVATION_MAX);

@@ -38,15 +38,17 @@ static void respawn_later(struct control *c)
     dx_timer_set(c->loop, &c->respawn, c->quick_deaths >= QUICK_DEATHS_MAX ? SPACED_START_MS : 0);
 }
 
+static const struct plan *plan_to_serve(const struct control *c) { return c->swapping ? c->next : c->now; }
+
 static bool send_all(struct control *c)
 {
     letters_send(
         c, &(struct dx_letter){.type = DX_LETTER_BOARD, .worker = c->crew.seat, .fd = dx_board_fd(c->board)});
     letters_send(c, &(struct dx_letter){.type = DX_LETTER_NEWS, .fd = c->news});
-    logs_send(c, c->now);
+    logs_send(c, plan_to_serve(c));
     if (c->looks.census)
         letters_send(c, &(struct dx_letter){.type = DX_LETTER_CENSUS, .fd = dx_census_fd(c->looks.census)});
-    return letters_send_plan(c, c->now, true);
+    return letters_send_plan(c, plan_to_serve(c), true);
 }
 
 static bool spawn(struct control *c, struct dx_err *err)
@@ -54,7 +56,7 @@ static bool spawn(struct control *c, struct dx_err *err)
     char program[] = "diplex", subcommand[] = "data";
     char *const argv[] = {program, subcommand, NULL};
     int ends[2];
-    if (!seats_take(c, err))
+    if (!seats_take(c, plan_to_serve(c)->workers, err))
         return false;
     if (!dx_ipc_pair(ends))
         return dx_err_sys(err, "no pair of sockets");
@@ -81,6 +83,10 @@ void child_start(struct control *c)
     if (!spawn(c, &err)) {
         dx_log(DX_LOG_ERROR, "data_start_failed", DX_KS("error", err.text));
         seats_free(c);
+        if (c->swapping) {
+            reload_fail(c, err.text);
+            return;
+        }
         c->quick_deaths = QUICK_DEATHS_MAX;
         respawn_later(c);
         count_early_death(c);
@@ -143,7 +149,7 @@ static void on_data_end(struct control *c, pid_t pid, int status)
     seats_free(c);
     log_end(c, pid, status, lived_ms);
     control_on_data_ended(c, WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    if (c->stopping)
+    if (c->stopping || c->data > 0) /* another one serves still */
         return;
     c->quick_deaths = lived_ms < QUICK_DEATH_MS ? c->quick_deaths + 1 : 0;
     respawn_later(c);
@@ -154,7 +160,12 @@ void child_reap(struct control *c)
 {
     int status = 0;
     pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         if (pid == c->data)
             on_data_end(c, pid, status);
+        else if (leavers_reap(c, pid, status))
+            control_on_leaver_ended(c);
+        else
+            upgrade_on_child(c, pid, status);
+    }
 }

@@ -97,10 +97,17 @@ void control_on_refused(struct control *c, uint64_t generation, const char *why)
         child_kill(c);
 }
 
+void control_on_leaver_ended(struct control *c)
+{
+    if (c->stopping && c->data < 0 && !c->leavers)
+        control_end(c, c->exit_code);
+}
+
 void control_on_data_ended(struct control *c, bool clean)
 {
     if (c->stopping) {
-        control_end(c, clean ? 0 : 1);
+        c->exit_code = clean ? c->exit_code : 1;
+        control_on_leaver_ended(c);
         return;
     }
     if (c->next)
@@ -135,6 +142,7 @@ static void on_grace(struct dx_timer *t)
     struct control *c = DX_CONTAINER(t, struct control, grace);
     dx_log(DX_LOG_ERROR, "stop_forced", DX_KI("pid", c->data), DX_KS("why", "it did not stop in time"));
     child_kill(c);
+    leavers_kill(c);
 }
 
 static void stop(struct control *c, int number)
@@ -149,11 +157,15 @@ static void stop(struct control *c, int number)
     listeners_close(c->now);
     if (c->next)
         listeners_close(c->next);
-    if (c->data < 0) {
+    upgrade_cancel(c, "diplex is stopping");
+    c->exit_code = 0;
+    if (c->data < 0 && !c->leavers) {
         control_end(c, 0);
         return;
     }
-    letters_send(c, &(struct dx_letter){.type = DX_LETTER_STOP, .number = timeout_ms, .fd = -1});
+    const struct dx_letter letter = {.type = DX_LETTER_STOP, .number = timeout_ms, .fd = -1};
+    letters_send(c, &letter);
+    leavers_send(c, &letter);
     c->grace.on_due = on_grace;
     dx_timer_set(c->loop, &c->grace, timeout_ms + GRACE_MS);
 }
@@ -168,6 +180,7 @@ static void on_stop_signal(struct dx_signal *s, int number)
     }
     dx_log(DX_LOG_WARN, "stop_forced", DX_KI("pid", c->data), DX_KS("why", "a second signal"));
     child_kill(c);
+    leavers_kill(c);
 }
 
 static void on_hup(struct dx_signal *s, int number)
@@ -180,6 +193,12 @@ static void on_usr1(struct dx_signal *s, int number)
 {
     (void)number;
     (void)!logs_reopen(DX_CONTAINER(s, struct control, on_usr1), NULL);
+}
+
+static void on_usr2(struct dx_signal *s, int number)
+{
+    (void)number;
+    upgrade_ask(DX_CONTAINER(s, struct control, on_usr2), NULL);
 }
 
 static void on_child(struct dx_signal *s, int number)
@@ -195,10 +214,13 @@ static bool start_signals(struct control *c, struct dx_err *err)
     c->on_hup.on_signal = on_hup;
     c->on_child.on_signal = on_child;
     c->on_usr1.on_signal = on_usr1;
+    c->on_usr2.on_signal = on_usr2;
     if (dx_signal_start(c->loop, &c->on_term, SIGTERM) && dx_signal_start(c->loop, &c->on_int, SIGINT) &&
         dx_signal_start(c->loop, &c->on_hup, SIGHUP) && dx_signal_start(c->loop, &c->on_usr1, SIGUSR1) &&
-        dx_signal_start(c->loop, &c->on_child, SIGCHLD))
+        dx_signal_start(c->loop, &c->on_usr2, SIGUSR2) && dx_signal_start(c->loop, &c->on_child, SIGCHLD)) {
+        dx_process_unblock_signals(); /* the program before us let them wait for us */
         return true;
+    }
     return dx_err_set(err, "cannot watch signals");
 }
 
@@ -207,9 +229,10 @@ static bool start_signals(struct control *c, struct dx_err *err)
 static char *dup_or_null(const char *s) { return s ? dx_slice_dup(dx_slice_str(s)) : NULL; }
 
 /* What a reload cannot change is settled here, once. */
-static bool settle(struct control *c, struct dx_err *err)
+bool control_settle(struct control *c, struct dx_err *err)
 {
     const struct dx_config *config = c->now->config;
+    free(c->user);
     c->sandbox = config->sandbox;
     c->core_dumps = config->core_dumps;
     c->user = dup_or_null(config->user);
@@ -218,13 +241,43 @@ static bool settle(struct control *c, struct dx_err *err)
     return true;
 }
 
+static int inherit_fd(const struct control *c, const char *word)
+{
+    struct dx_slice rest = {NULL, 0}, line;
+    return c->heritage.bytes && heritage_next(&c->heritage, word, &rest, &line) ? heritage_fd(&line) : -1;
+}
+
+/* NULL: there is none, or it is laid out in another way. */
+static struct dx_board *inherit_board(const struct control *c)
+{
+    struct dx_slice rest = {NULL, 0}, line;
+    struct dx_err err = {{0}};
+    if (!c->heritage.bytes || !heritage_next(&c->heritage, "board", &rest, &line))
+        return NULL;
+    int fd = heritage_fd(&line), own = heritage_fd(&line);
+    bool same = heritage_value(&c->heritage, "layout") == dx_board_layout();
+    struct dx_board *b = same ? dx_board_resume(fd, own, &err) : NULL;
+    dx_fd_close(&own);
+    if (!b) {
+        dx_log(DX_LOG_WARN, "board_new",
+               DX_KS("why",
+                     same ? err.text : "this version lays it out in another way: servers are judged anew"));
+        dx_fd_close(&fd);
+    }
+    return b;
+}
+
 static bool start_machines(struct control *c, struct dx_err *err)
 {
     c->loop = dx_loop_new();
-    c->news = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    c->news = inherit_fd(c, "news");
+    if (c->news < 0)
+        c->news = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (!c->loop || c->news < 0)
         return dx_err_sys(err, "cannot start the event loop");
-    c->board = dx_board_new(c->now->workers, err);
+    c->board = inherit_board(c);
+    if (!c->board)
+        c->board = dx_board_new(c->now->workers, err);
     if (!c->board)
         return false;
     c->fetcher = dx_fetcher_new(c->loop);
@@ -238,19 +291,43 @@ static bool start_machines(struct control *c, struct dx_err *err)
     return start_signals(c, err);
 }
 
+/* The filter of system calls that the program before us had is in force still; that of another version may
+ * differ. */
+static bool heritage_is_guarded(const struct control *c)
+{
+    struct dx_slice rest = {NULL, 0}, line;
+    return c->heritage.bytes && heritage_value(&c->heritage, "guarded") &&
+           heritage_next(&c->heritage, "version", &rest, &line) &&
+           dx_slice_eq(line, DX_SLICE(DIPLEX_VERSION));
+}
+
 static bool guard(const struct control *c, struct dx_err *err)
 {
-    const struct dx_sandbox_wish wish = {.mode = c->sandbox, .core_dumps = c->core_dumps};
+    const struct dx_sandbox_wish wish = {
+        .mode = c->sandbox, .core_dumps = c->core_dumps, .guarded = heritage_is_guarded(c)};
     return dx_sandbox_guard(&wish, err);
 }
 
 static bool open_listeners(struct control *c, struct dx_err *err)
 {
-    const struct listeners_from from = {.now = NULL, .given = &c->given, .workers = c->now->workers};
-    if (!activation_take(&c->given, err) || !listeners_open(c->now, &from, err))
+    const struct heritage *left = c->heritage.bytes ? &c->heritage : NULL;
+    const struct listeners_from from = {.given = &c->given, .left = left, .workers = c->now->workers};
+    if (!activation_take(&c->given, left, err) || !listeners_open(c->now, &from, err))
         return false;
     listeners_settle(c->now, c->now->workers);
     return true;
+}
+
+/* What the board of the program before us says of servers is believed, and what was said by hand goes on. */
+static bool watch_pools(struct control *c, struct dx_err *err)
+{
+    struct dx_slice rest = {NULL, 0}, line;
+    dx_health_believe(c->health, c->heritage.bytes != NULL);
+    bool ok = pools_watch(c, c->now, err);
+    dx_health_believe(c->health, false);
+    while (ok && c->heritage.bytes && heritage_next(&c->heritage, "pool", &rest, &line))
+        pools_inherit(c, line);
+    return ok;
 }
 
 static bool start(struct control *c, struct dx_err *err)
@@ -258,9 +335,9 @@ static bool start(struct control *c, struct dx_err *err)
     control_set_log_level(c, c->now->config->log_level);
     uint64_t descriptors = dx_fd_raise_limit();
     dx_log(DX_LOG_DEBUG, "starting", DX_KI("descriptors", descriptors));
-    return settle(c, err) && guard(c, err) && logs_open(c->now, NULL, err) && start_machines(c, err) &&
-           look_open(c, err) && doors_open(c, err) && history_start(c, err) && open_listeners(c, err) &&
-           pools_watch(c, c->now, err);
+    return control_settle(c, err) && guard(c, err) && logs_open(c->now, NULL, err) &&
+           start_machines(c, err) && look_open(c, err) && doors_open(c, err) && history_start(c, err) &&
+           open_listeners(c, err) && watch_pools(c, err);
 }
 
 /* Its end is waited for, so that nobody finds the port taken after we are gone. */
@@ -279,6 +356,7 @@ static void control_free(struct control *c)
         letters_close(c);
         dx_timer_clear(&c->respawn);
         dx_timer_clear(&c->grace);
+        dx_timer_clear(&c->swap_limit);
         watchdog_stop(c);
         dx_watch_stop(&c->news_watch);
         dx_signal_stop(&c->on_term);
@@ -286,11 +364,13 @@ static void control_free(struct control *c)
         dx_signal_stop(&c->on_hup);
         dx_signal_stop(&c->on_child);
         dx_signal_stop(&c->on_usr1);
+        dx_signal_stop(&c->on_usr2);
     }
     look_end(c);
     doors_close(c);
     history_stop(c);
     end_child(c);
+    leavers_end(c);
     dx_resolver_free(&c->resolver);
     dx_health_free(&c->health);
     dx_fetcher_free(&c->fetcher);
@@ -301,6 +381,8 @@ static void control_free(struct control *c)
     dx_loop_free(&c->loop);
     dx_fd_close(&c->news);
     free(c->user);
+    free(c->upgrade.program);
+    heritage_fini(&c->heritage);
     DX_MAGIC_CLEAR(c);
     free(c);
 }
@@ -320,7 +402,7 @@ static void on_again(void *arg, uint64_t lines)
 void control_turn_log(const struct dx_journal_way *w) { dx_journal_turn(events, w); }
 
 /* When control has given up its rights: a thread that was there before would keep them. */
-static bool start_log(const struct control *c, struct dx_err *err)
+bool control_start_log(const struct control *c, struct dx_err *err)
 {
     struct dx_journal_way way;
     dx_journal_learn_zone();
@@ -336,7 +418,7 @@ static bool start_log(const struct control *c, struct dx_err *err)
     return true;
 }
 
-static void end_log(void)
+void control_end_log(void)
 {
     dx_log_set_sink(NULL);
     dx_journal_free(&events);
@@ -360,9 +442,14 @@ int dx_control_run(const char *file)
     c->started_us = dx_clock_us();
     dx_log_set_source("control");
     dx_text_init(&report);
-    c->now = plan_read(file, &report, &err);
+    c->upgrade.said_fd = -1;
+    c->upgrade.program = dx_process_program();
+    if (heritage_take(&c->heritage, &err) && c->heritage.bytes)
+        c->now = plan_of_source(&c->heritage.source, &report, &err);
+    else if (!err.text[0])
+        c->now = plan_read(file, &report, &err);
     if (!c->now) {
-        if (report.failed)
+        if (report.failed || !report.p)
             fprintf(stderr, "error: %s\n", err.text);
         else
             fputs(report.p, stderr);
@@ -370,8 +457,12 @@ int dx_control_run(const char *file)
     } else {
         c->now->generation = ++c->generations;
         c->exit_code = 1;
-        if (start(c, &err) && start_log(c, &err)) {
-            child_start(c);
+        if (start(c, &err) && control_start_log(c, &err)) {
+            if (c->heritage.bytes)
+                upgrade_go_on(c, &c->heritage);
+            else
+                child_start(c);
+            heritage_fini(&c->heritage);
             watchdog_start(c);
             dx_loop_run(c->loop);
             dx_log(DX_LOG_INFO, "stopped", DX_KI("code", c->exit_code));
@@ -382,6 +473,6 @@ int dx_control_run(const char *file)
     int exit_code = c->exit_code;
     dx_text_fini(&report);
     control_free(c);
-    end_log();
+    control_end_log();
     return exit_code;
 }

@@ -26,6 +26,9 @@
 
 #define CONTROL_MAGIC 0x43545243u
 
+struct heritage;
+struct process;
+
 /* ---- listeners.c: shared by the plans that name them; the last one closes the sockets and the socket file
  * ---- */
 
@@ -63,6 +66,7 @@ struct plan {
 struct listeners_from {
     const struct plan *now;         /* whose sockets are shared; may be NULL */
     const struct activation *given; /* the service manager's; may be NULL */
+    const struct heritage *left;    /* of the program before; may be NULL */
     unsigned workers;
 };
 /* Opens what neither `now` has already nor the service manager gave. All or nothing. */
@@ -86,7 +90,7 @@ struct activation {
 };
 
 /* Takes them out of the environment too. False: what was given is none that we can listen on. */
-bool activation_take(struct activation *a, struct dx_err *err) DX_CHECKED;
+bool activation_take(struct activation *a, const struct heritage *left, struct dx_err *err) DX_CHECKED;
 void activation_release(struct activation *a);
 /* The one for an address, borrowed; -1: none was given. `a` may be NULL. */
 int activation_find(const struct activation *a, const struct dx_address *wanted);
@@ -96,6 +100,8 @@ void activation_tell(const struct activation *a, const struct plan *p); /* which
 
 /* NULL with a report for a person: each fault of the file with its place, or one sentence. `first` is the
  * first fault in one line. Neither sockets nor pools are touched. */
+struct plan *plan_of_source(struct dx_control_source *source, struct dx_text *report,
+                            struct dx_err *first) DX_CHECKED; /* takes it over */
 struct plan *plan_read(const char *file, struct dx_text *report, struct dx_err *first) DX_CHECKED;
 void plan_free(struct plan **p);
 
@@ -112,6 +118,7 @@ struct letters {
 
 void letters_open(struct control *c, int end);
 void letters_close(struct control *c);
+int letters_detach(struct control *c);   /* lets go of the end, and gives it away */
 void letters_receive(struct control *c); /* all that wait */
 void letters_send(struct control *c, const struct dx_letter *l);
 /* The descriptors and the text of a plan; listeners that `now` shares are not sent again. */
@@ -124,12 +131,88 @@ struct crew {
     uint32_t parts[DX_BOARD_WORKERS], next[DX_BOARD_WORKERS]; /* of the workers in force, of those to come */
     unsigned n, next_n;
 };
-bool seats_take(struct control *c, struct dx_err *err) DX_CHECKED; /* a data process is to be started */
-void seats_free(struct control *c);                                /* it has ended; fine when none sits */
+bool seats_take(struct control *c, unsigned workers,
+                struct dx_err *err) DX_CHECKED; /* a data process is to be started */
+void seats_free(struct control *c);             /* it has ended; fine when none sits */
 bool seats_prepare(struct control *c, unsigned workers, struct dx_err *err) DX_CHECKED;
 void seats_settle(struct control *c); /* the next crew is in force */
 void seats_undo(struct control *c);
 void seats_on_retired(struct control *c, uint32_t part);
+
+/* ---- swap.c: a data process takes the place of another; those that are on their way out ---- */
+
+struct process {
+    pid_t pid;
+    int end; /* of its letters */
+    struct crew crew;
+    uint64_t started_us;
+};
+struct leaver;
+bool swap_begin(struct control *c, struct dx_err *err) DX_CHECKED; /* c->next is to be served by a new one */
+void swap_put_in(struct control *c, const struct process *p);      /* it serves the plan in force */
+void swap_done(struct control *c, const struct plan *old);         /* c->now is served by the new one */
+void swap_undo(struct control *c);
+bool leavers_adopt(struct control *c, const struct process *p, uint64_t left_ms) DX_CHECKED;
+bool leavers_reap(struct control *c, pid_t pid, int status); /* false: it is none of them */
+void leavers_send(struct control *c, const struct dx_letter *letter);
+void leavers_kill(struct control *c);
+void leavers_end(struct control *c); /* and waits */
+/* Begin with *at NULL. left_ms 0: it has no limit. */
+bool leavers_each(const struct control *c, struct leaver **at, struct process *out,
+                  uint64_t *left_ms) DX_CHECKED;
+
+/* ---- handover.c: what the program that takes our place is left ---- */
+
+struct heritage {
+    char *bytes; /* NULL: nothing was left, this is a start */
+    size_t n, lines_n;
+    struct dx_control_source source; /* of the configuration in force */
+};
+/* A memory file. `open`: it and all descriptors in it stay open over exec, and the environment says so. -1:
+ * why. */
+int handover_write(struct control *c, bool open, struct dx_err *err) DX_CHECKED;
+void handover_take_back(struct control *c); /* there was no exec */
+bool heritage_take(struct heritage *h,
+                   struct dx_err *err) DX_CHECKED; /* by the environment; true too when nothing is left */
+bool heritage_read(struct heritage *h, int fd, struct dx_err *err) DX_CHECKED;
+void heritage_fini(struct heritage *h);
+/* The next line with this first word, without it; *rest begins zeroed. */
+bool heritage_next(const struct heritage *h, const char *word, struct dx_slice *rest,
+                   struct dx_slice *out) DX_CHECKED;
+uint64_t heritage_value(const struct heritage *h, const char *word); /* 0: there is none */
+uint64_t heritage_number(struct dx_slice *line);                     /* takes it from the line */
+int heritage_fd(struct dx_slice *line); /* the same, close-on-exec from now on; -1 */
+bool heritage_process(struct dx_slice line, struct process *out, uint64_t *left_ms) DX_CHECKED;
+
+/* ---- upgrade.c: another program in our place ---- */
+
+#define UPGRADE_ASKED 8
+
+struct upgrade {
+    char *program; /* the file that this one was started from */
+    pid_t child;   /* the rehearsal under way; 0: none */
+    int said_fd;
+    char said[4096];
+    size_t said_n;
+    struct dx_watch watch;
+    struct dx_timer limit;
+    struct dx_admin_reply *asked[UPGRADE_ASKED];
+    unsigned asked_n;
+    bool queued;              /* until a reload is done */
+    bool going_on;            /* this is the new program, and the new data process is not ready yet */
+    int heirs[UPGRADE_ASKED]; /* connections of those who asked the old program */
+    unsigned heirs_n;
+    char from[64]; /* its version */
+    unsigned done;
+};
+void upgrade_ask(struct control *c, struct dx_admin_reply *reply); /* reply NULL: a signal asks */
+void upgrade_on_child(struct control *c, pid_t pid, int status);   /* fine when it is none of ours */
+bool upgrade_is_under_way(const struct control *c);
+void upgrade_run_queued(struct control *c);
+void upgrade_cancel(struct control *c, const char *why);
+void upgrade_go_on(struct control *c, const struct heritage *h);
+void upgrade_tell(struct control *c, const char *failure); /* NULL: it is done */
+void upgrade_answer_heirs(struct control *c, unsigned status, const char *text);
 
 /* ---- control.c ---- */
 
@@ -199,7 +282,7 @@ struct control {
     struct looks looks;
     struct dx_history *history;
     struct dx_timer sampling;
-    struct dx_signal on_term, on_int, on_hup, on_child, on_usr1;
+    struct dx_signal on_term, on_int, on_hup, on_child, on_usr1, on_usr2;
 
     struct plan *now, *next;
     const struct plan *on_board; /* the plan whose pools the board shows */
@@ -221,6 +304,12 @@ struct control {
     struct watchdog watchdog;
     struct crew crew;
     struct letters letters;
+    struct upgrade upgrade;
+    struct heritage heritage; /* while we start */
+    struct leaver *leavers;
+    bool crew_comes; /* the plan that is prepared is for another data process */
+    bool swapping;   /* `data` is to serve the next plan, and one of the leavers serves until then */
+    struct dx_timer swap_limit;
     pid_t data;      /* -1: none runs */
     bool data_ready; /* it serves the plan in force */
     bool ever_ready;
@@ -248,6 +337,11 @@ void control_on_ready(struct control *c, uint64_t generation, const char *unappl
 void control_on_refused(struct control *c, uint64_t generation, const char *why);
 void control_on_sandbox(struct control *c, const char *text);
 void control_on_data_ended(struct control *c, bool clean); /* clean: it left with code 0 */
+void control_on_leaver_ended(struct control *c);
+bool control_start_log(const struct control *c, struct dx_err *err) DX_CHECKED;
+void control_end_log(void);
+bool control_settle(struct control *c,
+                    struct dx_err *err) DX_CHECKED; /* what only a new data process can change */
 
 void control_turn_log(const struct dx_journal_way *w); /* control's own lines go there; takes it over */
 
@@ -277,6 +371,7 @@ void reload_ask(struct control *c, struct dx_admin_reply *reply); /* reply NULL:
 void reload_on_ready(struct control *c);                          /* data serves the next plan */
 void reload_fail(struct control *c, const char *why);             /* back to the plan in force */
 void reload_run_queued(struct control *c);
+void reload_swap(struct control *c);                    /* the file is put in force by a new data process */
 void reload_cancel(struct control *c, const char *why); /* whoever waits is told */
 
 /* ---- pools.c ---- */
@@ -286,6 +381,7 @@ void reload_cancel(struct control *c, const char *why); /* whoever waits is told
 bool pools_watch(struct control *c, struct plan *p, struct dx_err *err) DX_CHECKED;
 /* Takes those off that `gone` has and `kept` has not. */
 void pools_forget(struct control *c, const struct plan *gone, const struct plan *kept);
+void pools_inherit(struct control *c, struct dx_slice line); /* a line "pool" of what was handed over */
 void pools_on_change(void *control, uint32_t board_pool);
 void pools_news(struct control *c);
 /* The plan shown on the board is in force for good. */

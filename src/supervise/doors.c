@@ -116,11 +116,25 @@ static bool open_one(const struct plan *p, unsigned which, int *fd, struct dx_er
                       why.text);
 }
 
+/* The door of the program before us, if it is the same. */
+static bool inherit(const struct heritage *left, unsigned which, const char *text, int *fd)
+{
+    struct dx_slice rest = {NULL, 0}, line;
+    while (left->bytes && heritage_next(left, "door", &rest, &line)) {
+        unsigned door = (unsigned)heritage_number(&line);
+        int number = heritage_fd(&line);
+        if (door == which && dx_slice_eq(line, dx_slice_str(text)))
+            *fd = number;
+    }
+    return *fd >= 0;
+}
+
 bool doors_prepare(const struct control *c, struct plan *p, struct dx_err *err)
 {
     for (unsigned i = 0; i < DOORS; i++) {
         const char *text = wanted(p, i);
-        if (text && !same_text(text, c->doors[i].text) && !open_one(p, i, &p->door_fds[i], err))
+        if (text && !same_text(text, c->doors[i].text) && !inherit(&c->heritage, i, text, &p->door_fds[i]) &&
+            !open_one(p, i, &p->door_fds[i], err))
             return false;
     }
     return true;

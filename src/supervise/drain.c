@@ -157,7 +157,9 @@ static bool order(struct control *c, const struct meant *m, bool drained)
     const struct dx_address *address = m->address.len ? &m->address : NULL;
     if (!dx_health_drain(c->health, m->pool->board, m->name, address, drained))
         return false;
-    letters_send(c, &(struct dx_letter){.type = DX_LETTER_DRAINS, .fd = -1});
+    const struct dx_letter letter = {.type = DX_LETTER_DRAINS, .fd = -1};
+    letters_send(c, &letter);
+    leavers_send(c, &letter);
     return true;
 }
 

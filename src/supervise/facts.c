@@ -10,7 +10,7 @@ static void tell(void *arg, struct dx_admin_facts *out)
 {
     struct control *c = arg;
     DX_MAGIC_OK(c, CONTROL_MAGIC);
-    bool ready = c->data_ready && !c->stopping;
+    bool ready = (c->data_ready || c->swapping) && !c->stopping;
     size_t n = c->stopping ? 0 : c->now->listeners_n;
     const char **listen = realloc(c->listen_shown, (n ? n : 1) * sizeof *listen);
     if (listen)
@@ -59,6 +59,13 @@ static void reload(void *arg, struct dx_admin_reply *reply)
     reload_ask(c, reply);
 }
 
+static void upgrade(void *arg, struct dx_admin_reply *reply)
+{
+    struct control *c = arg;
+    DX_MAGIC_OK(c, CONTROL_MAGIC);
+    upgrade_ask(c, reply);
+}
+
 static void look(void *arg, struct dx_admin_reply *reply)
 {
     struct control *c = arg;
@@ -73,7 +80,9 @@ static bool set_level(void *arg, enum dx_log_level level)
     if (c->stopping)
         return false;
     control_set_log_level(c, level);
-    letters_send(c, &(struct dx_letter){.type = DX_LETTER_LEVEL, .number = level, .fd = -1});
+    const struct dx_letter letter = {.type = DX_LETTER_LEVEL, .number = level, .fd = -1};
+    letters_send(c, &letter);
+    leavers_send(c, &letter);
     return true;
 }
 
@@ -102,6 +111,7 @@ const struct dx_admin_owner *door_owner(struct control *c, struct dx_admin_owner
 {
     *out = (struct dx_admin_owner){.facts = tell,
                                    .reload = reload,
+                                   .upgrade = upgrade,
                                    .reopen = reopen,
                                    .look = look,
                                    .level = set_level,

@@ -61,18 +61,26 @@ void letters_open(struct control *c, int end)
         dx_log(DX_LOG_ERROR, "letters_failed", DX_KS("error", strerror(errno)));
 }
 
-void letters_close(struct control *c)
+int letters_detach(struct control *c)
 {
     struct letters *l = &c->letters;
-    if (l->end < 0)
-        return;
+    int end = l->end;
+    if (end < 0)
+        return -1;
     dx_watch_stop(&l->watch);
     dx_timer_clear(&l->flush);
     drop(l, l->queue_n);
     free(l->queue);
     l->queue = NULL;
     l->queue_cap = 0;
-    dx_fd_close(&l->end);
+    l->end = -1;
+    return end;
+}
+
+void letters_close(struct control *c)
+{
+    int end = letters_detach(c);
+    dx_fd_close(&end);
 }
 
 void letters_receive(struct control *c)
@@ -113,6 +121,8 @@ void letters_receive(struct control *c)
         case DX_LETTER_STOP:
         case DX_LETTER_WORKERS:
         case DX_LETTER_LEAVE:
+        case DX_LETTER_DROP:
+        case DX_LETTER_DEAF:
         case DX_LETTER_TYPES:
             dx_log(DX_LOG_ERROR, "letter_unexpected", DX_KI("type", letter.type));
             break;

@@ -120,12 +120,39 @@ static bool borrow(struct listener *l, int fd, struct dx_err *err)
     return true;
 }
 
+/* What the program before us had under this address: as many sockets as it had, in their order. */
+static bool inherit(struct listener *l, const struct heritage *left, struct dx_err *err)
+{
+    struct dx_slice rest = {NULL, 0}, line;
+    while (left && heritage_next(left, "listen", &rest, &line)) {
+        size_t n = dx_slice_find(line, ' '), m = 0;
+        struct dx_slice fds = dx_slice_of(line.p + n + 1, line.n - n - 1);
+        m = dx_slice_find(fds, ' ');
+        struct dx_slice text = dx_slice_of(fds.p + m + 1, fds.n - m - 1);
+        if (!dx_slice_eq(text, dx_slice_str(l->text)))
+            continue;
+        fds.n = m;
+        l->owns_file = line.p[0] == '1';
+        l->fds = calloc(DX_BOARD_WORKERS, sizeof *l->fds);
+        while (l->fds && fds.n && l->fds_n < DX_BOARD_WORKERS)
+            l->fds[l->fds_n++] = heritage_fd(&fds);
+        socklen_t len = sizeof l->address.u;
+        if (l->fds_n && !dx_address_is_unix(&l->address) &&
+            getsockname(l->fds[0], &l->address.u.sa, &len) != 0)
+            return dx_err_sys(err, "cannot take the socket of %s over", l->text);
+        return l->fds || dx_err_set(err, "out of memory");
+    }
+    return true;
+}
+
 static bool open_or_borrow(struct listener *l, const struct dx_listen_config *config, bool shared_port,
                            const struct listeners_from *from, struct dx_err *err)
 {
     int given = activation_find(from->given, &l->address);
     if (given >= 0)
         return borrow(l, given, err);
+    if (!inherit(l, from->left, err) || l->fds_n)
+        return l->fds_n > 0;
     return (dx_address_is_unix(&l->address) || settle_tcp(l, shared_port, err)) &&
            open_sockets(l, config->mode, from->workers, err);
 }

@@ -36,11 +36,12 @@ static void report_faults(const struct plan *p, const struct dx_config_faults *f
     dx_err_set(first, "%s%s: %s%s", p->source.name, place, f->text, more);
 }
 
-struct plan *plan_read(const char *file, struct dx_text *report, struct dx_err *first)
+struct plan *plan_of_source(struct dx_control_source *source, struct dx_text *report, struct dx_err *first)
 {
     struct dx_config_faults faults = {0};
     struct plan *p = calloc(1, sizeof *p);
     if (!p) {
+        dx_control_source_fini(source);
         dx_err_set(first, "out of memory");
         goto sentence;
     }
@@ -48,8 +49,8 @@ struct plan *plan_read(const char *file, struct dx_text *report, struct dx_err *
         p->door_fds[i] = -1;
     for (unsigned i = 0; i < LOGS; i++)
         p->logs[i].fd = -1;
-    if (!dx_control_source_read(file, &p->source, first))
-        goto sentence;
+    p->source = *source;
+    *source = (struct dx_control_source){NULL, 0, NULL};
     p->config = dx_config_parse(dx_slice_of(p->source.text, p->source.n), p->source.name, dx_control_env,
                                 NULL, &faults);
     if (!p->config)
@@ -65,6 +66,15 @@ sentence:
     dx_text_addf(report, "error: %s\n", first->text);
 out:
     plan_free(&p);
+    return NULL;
+}
+
+struct plan *plan_read(const char *file, struct dx_text *report, struct dx_err *first)
+{
+    struct dx_control_source source;
+    if (dx_control_source_read(file, &source, first))
+        return plan_of_source(&source, report, first);
+    dx_text_addf(report, "error: %s\n", first->text);
     return NULL;
 }
 

@@ -67,6 +67,37 @@ void pools_forget(struct control *c, const struct plan *gone, const struct plan 
     routes_forget(c, gone, kept);
 }
 
+static void inherit_order(struct control *c, uint32_t board, struct dx_slice order)
+{
+    struct dx_address address = {.len = 0};
+    bool drained = heritage_number(&order) != 0;
+    size_t n = dx_slice_find(order, ' ');
+    bool all = n == 1 && order.p[0] == '-';
+    char *name = n < order.n ? dx_slice_dup(dx_slice_of(order.p + n + 1, order.n - n - 1)) : NULL;
+    bool ok = name && (all || dx_address_parse(dx_slice_of(order.p, n), false, &address));
+    if (!ok || !dx_health_drain(c->health, board, name, all ? NULL : &address, drained))
+        dx_log(DX_LOG_ERROR, "drain_lost", DX_KL("server", order));
+    free(name);
+}
+
+void pools_inherit(struct control *c, struct dx_slice line)
+{
+    uint32_t hold = (uint32_t)heritage_number(&line);
+    struct dx_slice rest = line;
+    rest.n = dx_slice_find(line, '\t');
+    char *name = dx_slice_dup(rest);
+    uint32_t board = name ? dx_board_pool_find(c->board, name) : DX_BOARD_NONE;
+    free(name);
+    if (board == DX_BOARD_NONE || hold > DX_HOLD_ALL)
+        return;
+    dx_board_pool_hold_set(c->board, board, (enum dx_board_hold)hold);
+    while (rest.n < line.n) {
+        line = dx_slice_of(line.p + rest.n + 1, line.n - rest.n - 1);
+        rest = dx_slice_of(line.p, dx_slice_find(line, '\t'));
+        inherit_order(c, board, rest);
+    }
+}
+
 void pools_settle(struct control *c)
 {
     for (unsigned i = 0; i < c->on_board->config->pools_n; i++)

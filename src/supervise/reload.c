@@ -43,6 +43,8 @@ static void refuse(struct control *c, const char *first, const char *report)
     dx_log(DX_LOG_ERROR, "reload_failed", DX_KS("error", first), DX_KI("generation", c->now->generation));
     remember(c, false, first);
     answer(&c->asked, DX_ADMIN_REFUSED, report);
+    if (c->upgrade.going_on)
+        upgrade_tell(c, report);
     if (c->data_ready)
         notify_state("READY=1");
 }
@@ -89,7 +91,11 @@ static void commit(struct control *c)
     struct dx_text keys;
     c->now = c->next;
     c->next = NULL;
-    c->reloads++;
+    bool swapped = c->swapping;
+    if (swapped)
+        swap_done(c, old);
+    else
+        c->reloads++;
     control_set_log_level(c, c->now->config->log_level);
     listeners_set_modes(c->now);
     if (!doors_use(c, c->now, old, &err))
@@ -101,9 +107,11 @@ static void commit(struct control *c)
     pools_forget(c, old, c->now);
     pools_settle(c);
     plan_free(&old);
-    dx_log(DX_LOG_INFO, "reloaded", DX_KI("generation", c->now->generation),
-           DX_KS("file", c->now->source.name), DX_KI("pools", c->now->config->pools_n),
-           DX_KI("routes", c->now->config->routes_n));
+    if (swapped && !control_settle(c, &err))
+        dx_log(DX_LOG_ERROR, "upgrade_incomplete", DX_KS("error", err.text));
+    dx_log(DX_LOG_INFO, swapped ? "upgraded" : "reloaded", DX_KS("version", DIPLEX_VERSION),
+           DX_KI("generation", c->now->generation), DX_KS("file", c->now->source.name),
+           DX_KI("pools", c->now->config->pools_n), DX_KI("routes", c->now->config->routes_n));
     dx_text_init(&keys);
     find_unapplied(c, &keys);
     if (keys.n)
@@ -125,7 +133,7 @@ static struct plan *prepare(struct control *c, struct dx_text *report, struct dx
     next->generation = ++c->generations;
     const struct listeners_from from = {.now = c->now, .given = &c->given, .workers = next->workers};
     if (logs_open(next, c->now, err) && doors_prepare(c, next, err) && listeners_open(next, &from, err) &&
-        seats_prepare(c, next->workers, err)) {
+        (c->crew_comes || seats_prepare(c, next->workers, err))) {
         if (pools_watch(c, next, err))
             return next;
         undo(c, next);
@@ -156,7 +164,7 @@ static void begin(struct control *c)
 
 void reload_ask(struct control *c, struct dx_admin_reply *reply)
 {
-    bool busy = c->next != NULL || (c->data >= 0 && !c->data_ready);
+    bool busy = c->next != NULL || upgrade_is_under_way(c) || (c->data >= 0 && !c->data_ready);
     struct replies *replies = busy ? &c->queued : &c->asked;
     if (c->stopping || (reply && replies->n == REPLIES)) {
         if (reply)
@@ -173,10 +181,29 @@ void reload_ask(struct control *c, struct dx_admin_reply *reply)
         begin(c);
 }
 
+void reload_swap(struct control *c)
+{
+    struct dx_text report;
+    struct dx_err err = {{0}};
+    dx_text_init(&report);
+    c->crew_comes = true;
+    c->next = prepare(c, &report, &err);
+    c->crew_comes = false;
+    if (!c->next)
+        refuse(c, err.text, report.p ? report.p : err.text);
+    else if (!swap_begin(c, &err))
+        reload_fail(c, err.text);
+    dx_text_fini(&report);
+}
+
 void reload_run_queued(struct control *c)
 {
-    if (!c->reload_queued || c->next || c->stopping)
+    if (c->next || c->stopping || upgrade_is_under_way(c))
         return;
+    if (!c->reload_queued) {
+        upgrade_run_queued(c);
+        return;
+    }
     c->reload_queued = false;
     DX_ASSERT(c->asked.n == 0);
     c->asked = c->queued;
@@ -193,6 +220,8 @@ void reload_on_ready(struct control *c)
 void reload_fail(struct control *c, const char *why)
 {
     struct plan *next = c->next;
+    if (c->swapping)
+        swap_undo(c);
     c->next = NULL;
     undo(c, next);
     refuse(c, why, why);

@@ -6,17 +6,17 @@
  */
 #include "supervise/control.h"
 
-bool seats_take(struct control *c, struct dx_err *err)
+bool seats_take(struct control *c, unsigned workers, struct dx_err *err)
 {
     struct crew *crew = &c->crew;
     crew->seat = dx_board_seat_take(c->board);
     if (crew->seat == DX_BOARD_NONE)
         return dx_err_set(err, "too many data processes are still finishing");
-    if (!dx_board_parts_take(c->board, crew->seat, c->now->workers, crew->parts)) {
+    if (!dx_board_parts_take(c->board, crew->seat, workers, crew->parts)) {
         seats_free(c);
         return dx_err_set(err, "too many workers are still finishing");
     }
-    crew->n = crew->next_n = c->now->workers;
+    crew->n = crew->next_n = workers;
     memcpy(crew->next, crew->parts, sizeof crew->next);
     dx_board_workers_set(c->board, crew->seat, crew->n);
     return true;

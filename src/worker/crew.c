@@ -169,6 +169,23 @@ void crew_give_up(struct data *d)
     d->wanted_n = d->parts_n;
 }
 
+void crew_leave(struct data *d)
+{
+    for (uint32_t i = 0; i < DX_BOARD_PARTS; i++) {
+        struct orders o = {.number = d->generation, .leave = true, .shared = true};
+        unsigned place = 0;
+        if (d->workers[i] == NULL)
+            continue;
+        while (place < d->parts_n && d->parts[place] != i)
+            place++;
+        for (unsigned k = 0; k < SOCKETS_MAX && place < d->parts_n && o.listen_n < LISTENERS_MAX; k++)
+            if (d->sockets[k].dropped > 0 && place + 1 >= d->sockets[k].dropped &&
+                d->sockets[k].fd[place] >= 0)
+                o.listen[o.listen_n++].fd = d->sockets[k].fd[place];
+        worker_order(d->workers[i], &o);
+    }
+}
+
 void crew_look_at_drains(struct data *d)
 {
     for (uint32_t i = 0; i < DX_BOARD_PARTS; i++)

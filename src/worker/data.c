@@ -142,7 +142,6 @@ static void on_stop(struct data *d, uint64_t ms)
 /* The sockets are not closed by this process alone: there is no hurry, and nothing is lost with them. */
 static void on_leave(struct data *d, uint64_t ms)
 {
-    struct orders o = {.leave = true, .shared = true};
     if (d->leaving || d->stopping)
         return;
     d->leaving = true;
@@ -151,8 +150,8 @@ static void on_leave(struct data *d, uint64_t ms)
         dx_loop_stop(d->loop);
         return;
     }
-    o.number = ++d->generation;
-    crew_order_all(d, &o);
+    d->generation++;
+    crew_leave(d);
     if (ms > 0)
         set_deadline(d, ms);
 }
@@ -165,6 +164,8 @@ static void stop_listening(struct data *d)
         return;
     d->deaf = true;
     sockets_close_all(d->sockets);
+    if (!d->stopping)
+        data_answer(d, DX_LETTER_DEAF, 0, "");
 }
 
 static void look_for_the_end(struct data *d)
@@ -239,10 +240,15 @@ static void on_board(struct data *d, const struct dx_letter *l)
     }
 }
 
-static void on_letter(struct data *d, struct dx_letter *l)
+static void on_census(struct data *d, const struct dx_letter *l)
 {
     struct dx_err err = {""};
+    if (d->census == NULL && (d->census = dx_census_map(l->fd, &err)) == NULL)
+        dx_log(DX_LOG_ERROR, "no_census", DX_KS("reason", err.text));
+}
 
+static void on_letter(struct data *d, struct dx_letter *l)
+{
     switch (l->type) {
     case DX_LETTER_BOARD:
         on_board(d, l);
@@ -271,8 +277,7 @@ static void on_letter(struct data *d, struct dx_letter *l)
         logs_on_letter(&d->logs, l);
         break;
     case DX_LETTER_CENSUS:
-        if (d->census == NULL && (d->census = dx_census_map(l->fd, &err)) == NULL)
-            dx_log(DX_LOG_ERROR, "no_census", DX_KS("reason", err.text));
+        on_census(d, l);
         break;
     case DX_LETTER_LOOK:
         on_look(d, l->number);
@@ -284,6 +289,9 @@ static void on_letter(struct data *d, struct dx_letter *l)
     case DX_LETTER_STOP:
         on_stop(d, l->number);
         break;
+    case DX_LETTER_DROP:
+        sockets_drop(d->sockets, l->text, l->worker);
+        break;
     case DX_LETTER_LEAVE:
         on_leave(d, l->number);
         break;
@@ -293,6 +301,7 @@ static void on_letter(struct data *d, struct dx_letter *l)
     case DX_LETTER_REFUSED:
     case DX_LETTER_STOPPED:
     case DX_LETTER_RETIRED:
+    case DX_LETTER_DEAF:
     case DX_LETTER_TYPES:
         dx_log(DX_LOG_ERROR, "letter_unexpected", DX_KI("type", l->type));
         break;

@@ -15,6 +15,8 @@
 struct sockets { /* of one address: one for each worker, or one for all */
     char text[DX_LETTER_TEXT];
     bool lent; /* others hold them too */
+    unsigned
+        dropped; /* from this one on they are closed when the process leaves; 0: none is, else one more */
     int fd[DX_BOARD_WORKERS];
 };
 
@@ -23,6 +25,8 @@ struct sockets *sockets_find(struct sockets all[SOCKETS_MAX],
 void sockets_init(struct sockets all[SOCKETS_MAX]);
 /* Takes the descriptor of a LISTEN letter over. */
 void sockets_take(struct sockets all[SOCKETS_MAX], struct dx_letter *l);
+/* A DROP letter. */
+void sockets_drop(struct sockets all[SOCKETS_MAX], const char *text, unsigned from);
 /* Workers have let go of what the configuration does not name, nor has so many workers for. */
 void sockets_close_unused(struct sockets all[SOCKETS_MAX], const struct dx_config *c, unsigned workers);
 void sockets_close_all(struct sockets all[SOCKETS_MAX]);
@@ -73,6 +77,7 @@ bool crew_give_orders(struct data *d, struct dx_snapshot *s, struct dx_err *err)
 void crew_settle(struct data *d);  /* the workers wanted are those in force */
 void crew_give_up(struct data *d); /* the configuration was refused: what was begun for it ends */
 void crew_order_all(struct data *d, const struct orders *o);
+void crew_leave(struct data *d); /* all of them; another process serves the sockets that are not dropped */
 void crew_look_at_drains(struct data *d);
 void crew_ping(struct data *d, uint64_t number);
 /* All, those that leave too, write what they have in flight into the census. */

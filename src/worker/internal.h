@@ -42,7 +42,7 @@ struct orders {
     uint64_t number; /* of these orders: what the worker reports when they are carried out */
     bool stop, cut;
     bool leave;  /* take no more connections, and end with those there are, however long they last */
-    bool shared; /* the sockets go on with others: let go of them at once, and leave them as they are */
+    bool shared; /* the sockets go on with others, and are left as they are, but for those of `listen` */
 };
 
 struct worker {

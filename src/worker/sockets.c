@@ -50,11 +50,19 @@ void sockets_take(struct sockets all[SOCKETS_MAX], struct dx_letter *l)
     dx_listen_refuse_no_more(l->fd);
     memcpy(s->text, l->text, sizeof(s->text));
     s->lent = l->number != 0;
+    s->dropped = 0;
     if (l->worker != DX_LETTER_ANY)
         s->fd[l->worker] = l->fd;
     for (unsigned i = 0; l->worker == DX_LETTER_ANY && i < DX_BOARD_WORKERS; i++)
         s->fd[i] = l->fd;
     l->fd = -1;
+}
+
+void sockets_drop(struct sockets all[SOCKETS_MAX], const char *text, unsigned from)
+{
+    struct sockets *s = text[0] == '\0' ? NULL : sockets_find(all, text);
+    if (s != NULL && from < DX_BOARD_WORKERS)
+        s->dropped = from + 1;
 }
 
 void sockets_close_unused(struct sockets all[SOCKETS_MAX], const struct dx_config *c, unsigned workers)

@@ -240,9 +240,25 @@ static void look_for_the_end(struct worker *w)
     dx_timer_set(w->loop, &w->leave, 1);
 }
 
-static void begin_leave(struct worker *w, bool shared)
+static bool is_listed(const struct orders *o, int fd)
 {
-    end_all_listening(w, shared);
+    for (unsigned i = 0; i < o->listen_n; i++)
+        if (o->listen[i].fd == fd)
+            return true;
+    return false;
+}
+
+static void begin_leave(struct worker *w, const struct orders *o)
+{
+    for (unsigned i = 0; i < PLACES_MAX; i++) {
+        struct listener *l = &w->listeners[i];
+        if (l->text[0] == '\0')
+            continue;
+        if (o->shared && !is_listed(o, l->fd))
+            let_go(l);
+        else
+            end_listening(l);
+    }
     if (w->leaving || w->stopping)
         return;
     w->leaving = true;
@@ -281,7 +297,7 @@ static void carry_out(struct worker *w, struct orders *o)
     if (o->snapshot != NULL && !w->stopping)
         w->failed = !take_over(w, o);
     if (o->leave)
-        begin_leave(w, o->shared);
+        begin_leave(w, o);
     dx_snapshot_unref(&o->snapshot);
     report_done(w);
 }

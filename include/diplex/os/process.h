@@ -13,6 +13,17 @@
  * the child's pid, or -1 with err set. */
 pid_t dx_process_spawn_self(char *const argv[], int keep, struct dx_err *err) DX_CHECKED;
 
+/* Another program file, in the same way. Its standard output and error are `out`. */
+pid_t dx_process_spawn(const char *program, char *const argv[], int keep, int out,
+                       struct dx_err *err) DX_CHECKED;
+/* The file that this process was started from, as it was named then, with a whole path; NULL: it is not
+ * known. Owned by the caller. Before the working directory changes. */
+char *dx_process_program(void) DX_CHECKED;
+/* Makes another program of this process. Signals wait until that one lets them in. Returns errno, and all is
+ * as it was. */
+int dx_process_become(const char *program, char *const argv[]) DX_CHECKED;
+void dx_process_unblock_signals(void);
+
 /* Drops root for good: groups, gid, uid of the named user; verifies that it cannot come back. Does nothing
  * when not root. A user that is root itself is refused. */
 bool dx_process_drop_to(const char *user, struct dx_err *err) DX_CHECKED;

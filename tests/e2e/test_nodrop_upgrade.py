@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: MIT
+"""Another program in the place of the running one: the same process, the same sockets, and nothing lost."""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+import harness
+import pytest
+from harness import VALGRIND, free_port, has_ended, run_diplex
+from load import EVERYBODY, Line, Load, ask, followers, get, keepers, listeners, newcomers, talkers
+from test_nodrop_reload import Admin, site_of  # noqa: F401
+from wire import PATIENCE, RawClient, wait_until
+
+pytestmark = pytest.mark.skipif(VALGRIND, reason='the tool itself is not started again by an exec')
+
+
+@pytest.fixture
+def upgradable(site_of, directory, monkeypatch):  # noqa: F811
+    """As site_of, but the program is a file of its own, site.program."""
+    program = directory / 'diplex'
+    shutil.copy(harness.DIPLEX, program)
+
+    def start(**settings):
+        with monkeypatch.context() as patch:
+            patch.setattr(harness, 'DIPLEX', program)
+            site = site_of(**settings)
+        site.program = program
+        return site
+
+    return start
+
+
+def upgrade(site):
+    answer = site.admin.ask('POST', '/upgrade')
+    assert answer.status == 200, answer.body
+    return answer.json()
+
+
+def data_of(site):
+    return site.admin.status()['data_pid']
+
+
+def test_upgrades_under_load(upgradable, directory):
+    """Streams and WebSockets of those that were replaced live on; addresses and workers change with each."""
+    site = upgradable(workers=2)
+    moving = [('127.0.0.1', free_port()), str(directory / 'moving.sock')]
+    shown = [f'127.0.0.1:{moving[0][1]}', f'unix:{moving[1]}']
+    site.write_config({**site.config(), 'listen': [site.listen, shown[0]]})
+    site.admin.reload()
+    with Load(site.endpoint) as load, Load(*moving) as moved:
+        load.start(*EVERYBODY)
+        load.start(newcomers)
+        moved.start(followers, paths=('/async/hello/',))
+        load.wait_for(1)
+        pids = [data_of(site)]
+        for number in range(1, 4):
+            site.write_config({**site.config(workers=(2, 3, 1)[number % 3]), 'listen': [site.listen, shown[number % 2]]})
+            told = upgrade(site)
+            assert told['result'] == 'upgraded' and told['data_pid'] not in pids
+            pids.append(told['data_pid'])
+            load.wait_for(3)
+        assert not has_ended(pids[0]), 'it has streams'
+        site.admin.reload()
+        load.wait_for(2)
+    load.check(*(kind.__name__ for kind in EVERYBODY))
+    moved.check('followers')
+    assert load.counts['unannounced'] == 0, load.counts
+    wait_until(lambda: site.children() == [pids[-1]], what='those that were replaced to end')
+    status = site.admin.status()
+    assert status['control_pid'] == site.pid and status['data_starts'] == 4
+    assert status['counters']['requests_total'] >= sum(load.counts[kind] for kind in ('newcomers', 'keepers', 'uploaders'))
+    assert status['counters']['client_connections'] <= 1
+    assert all(server['active'] == 0 for pool in status['pools'] for server in pool['servers'])
+    assert os.readlink(f'/proc/{site.pid}/exe') == str(site.program)
+
+
+def test_the_program_file_may_be_another_one_by_then(upgradable):
+    site = upgradable()
+    site.program.unlink()
+    done = run_diplex('upgrade', '-c', site.config_path)
+    assert done.returncode == 2 and 'No such file' in done.stderr and 'the old one goes on' in done.stderr
+    assert os.readlink(f'/proc/{site.pid}/exe').endswith('(deleted)')
+    assert site.get('/api/hello/').status == 200
+    for strange in ('#!/bin/sh\necho not this one; exit 3\n', '#!/bin/sh\nkill -9 $$\n', 'rubbish'):
+        site.program.write_text(strange)
+        site.program.chmod(0o755)
+        done = run_diplex('upgrade', '-c', site.config_path)
+        assert done.returncode == 2, done
+        assert site.get('/async/hello/').status == 200
+    site.wait_event('upgrade_failed', 'not this one')
+    site.program.unlink()
+    shutil.copy(f'/proc/{site.pid}/exe', site.program)
+    old = data_of(site)
+    done = run_diplex('upgrade', '-c', site.config_path)
+    assert done.returncode == 0, done
+    assert data_of(site) != old and os.readlink(f'/proc/{site.pid}/exe') == str(site.program)
+
+
+def test_a_faulty_file_changes_nothing(upgradable):
+    site = upgradable()
+    old = data_of(site)
+    good = site.config_path.read_text()
+    site.config_path.write_text('routes: [')
+    done = run_diplex('upgrade', '-a', site.admin.path)
+    assert done.returncode == 2 and 'diplex.yaml:' in done.stderr, done
+    site.wait_event('upgrade_failed', 'diplex.yaml')
+    site.config_path.unlink()
+    assert run_diplex('upgrade', '-a', site.admin.path).returncode == 2
+    assert data_of(site) == old and site.get('/async/hello/').status == 200
+    site.config_path.write_text(good)
+    upgrade(site)
+
+
+def test_what_was_said_by_hand_goes_on(upgradable):
+    site = upgradable()
+    server = site.config()['pools']['async']['servers'][0]
+    assert site.admin.ask('POST', f'/drain?server=async/{server}').status == 200
+    assert site.admin.ask('POST', '/hold?pool=sync').status == 200
+    site.admin.reload()
+    before = site.admin.status()
+    upgrade(site)
+    after = site.admin.status()
+    pools = {pool['name']: pool for pool in after['pools']}
+    assert pools['sync']['hold'] == 'all' and pools['async']['servers'][0]['why'] == 'drained'
+    assert after['reloads'] == before['reloads'] and after['uptime_ms'] >= before['uptime_ms']
+    assert site.admin.ask('POST', f'/undrain?server=async/{server}').status == 200
+    assert site.admin.ask('POST', '/release?pool=sync').status == 200
+    assert site.get('/async/hello/').status == site.get('/api/hello/').status == 200
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root can become somebody else')
+def test_a_new_data_process_that_cannot_serve_is_given_up(upgradable):
+    site = upgradable()
+    site.deaths_are_expected = True
+    old = data_of(site)
+    with Load(site.endpoint) as load:
+        load.start(listeners, talkers, newcomers)
+        load.wait_for(1)
+        site.write_config({**site.config(), 'user': 'nobody-of-this-name'})
+        done = run_diplex('upgrade', '-a', site.admin.path)
+        assert done.returncode == 2 and 'nobody-of-this-name' in done.stderr, done
+        load.wait_for(5)
+        assert data_of(site) == old
+        wait_until(lambda: site.children() == [old], what='the one that was given up to end')
+        site.write_config(site.config())
+        assert upgrade(site)['data_pid'] != old
+        load.wait_for(5)
+    load.check('listeners', 'talkers', 'newcomers')
+
+
+def test_no_more_than_the_slots_from_both_together(upgradable, gunicorn):
+    """What the process that leaves has running counts, and what it has queued is served."""
+    site = upgradable(workers=2)
+    wsgi = gunicorn(workers=2, worker_class='gthread', threads=4)
+    config = site.config()
+    config['pools']['sync']['slots'] = 2
+    site.write_config(config)
+    site.admin.reload()
+    statuses, most, stop = [], [0], threading.Event()
+
+    def visit():
+        statuses.append(site.get('/api/slow/400/').status)
+
+    def watch():
+        while not stop.is_set():
+            (pool,) = [pool for pool in site.admin.status()['pools'] if pool['name'] == 'sync']
+            most[0] = max(most[0], pool['servers'][0]['active'])
+            time.sleep(0.005)
+
+    assert wsgi.slots == 8
+    threads = [threading.Thread(target=visit) for _ in range(12)]
+    for thread in threads[:6]:
+        thread.start()
+    wait_until(lambda: [pool['queued'] for pool in site.admin.status()['pools'] if pool['name'] == 'sync'][0] == 4)
+    old = data_of(site)
+    upgrade(site)
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for thread in threads[6:]:
+        thread.start()
+    for thread in threads:
+        thread.join(4 * PATIENCE)
+    stop.set()
+    watcher.join(PATIENCE)
+    assert statuses == [200] * 12
+    assert most[0] == 2
+    wait_until(lambda: has_ended(old), what='the old one to end')
+
+
+def test_one_that_leaves_may_be_killed(upgradable):
+    """Only its connections are lost; what its requests held is free."""
+    site = upgradable(upgrade_timeout='1h')
+    old = data_of(site)
+    line = Line(site.endpoint)
+    line.send(get('/async/events/?count=100000&interval=50'))
+    line.head()
+    upgrade(site)
+    with Load(site.endpoint) as load:
+        load.start(newcomers, keepers)
+        load.wait_for(3)
+        line.until(b'event: tick')
+        os.kill(old, signal.SIGKILL)
+        with pytest.raises((Exception,)):
+            while True:
+                line.more()
+        load.wait_for(5)
+    load.check('newcomers', 'keepers')
+    site.wait_event('data_left', f'pid={old}')
+    status = site.admin.status()
+    assert sum(server['active'] for pool in status['pools'] for server in pool['servers']) == 0
+    assert status['counters']['tunnels_wanted'] == 0
+
+
+def test_its_time_may_be_limited(upgradable):
+    site = upgradable(upgrade_timeout='300ms')
+    old = data_of(site)
+    with RawClient(site.endpoint) as client:
+        client.request('GET', '/async/events/?count=100000&interval=50')
+        client.head()
+        upgrade(site)
+        wait_until(lambda: has_ended(old), what='the old one to end')
+    site.wait_event('drained', 'cut_off=1')
+
+
+def test_a_stop_stops_both(upgradable):
+    site = upgradable(shutdown_timeout='300ms')
+    line = Line(site.endpoint)
+    line.send(get('/async/events/?count=100000&interval=50'))
+    line.head()
+    old = data_of(site)
+    new = upgrade(site)['data_pid']
+    assert not has_ended(old)
+    assert site.stop() == 0
+    assert has_ended(old) and has_ended(new)
+    line.close()
+
+
+def test_control_is_killed_after_an_upgrade(upgradable):
+    """Documented: data ends with control. No orphan is left of either data process, and the port is free."""
+    site = upgradable()
+    site.unclean_exit_is_expected = True
+    line = Line(site.endpoint)
+    line.send(get('/async/events/?count=100000&interval=50'))
+    line.head()
+    old = data_of(site)
+    new = upgrade(site)['data_pid']
+    os.kill(site.pid, signal.SIGKILL)
+    site.wait()
+    wait_until(lambda: has_ended(old) and has_ended(new), what='both to end')
+    with pytest.raises(ConnectionRefusedError):
+        Line(site.endpoint)
+    line.close()
+
+
+def test_signals_that_come_meanwhile_wait(upgradable):
+    """A reload that is asked for during an upgrade follows it; another upgrade is refused; a stop ends all."""
+    site = upgradable()
+    before = site.admin.status()
+    site.signal(signal.SIGUSR2)
+    for _ in range(3):
+        site.signal(signal.SIGHUP)
+        site.signal(signal.SIGUSR2)
+    wait_until(lambda: data_of(site) not in (None, before['data_pid']), what='the upgrade')
+    wait_until(lambda: site.admin.status()['reloads'] > before['reloads'], what='the reload')
+    assert site.get('/async/hello/').status == 200
+    site.signal(signal.SIGUSR2)
+    assert site.stop() == 0
+
+
+def test_an_ordinary_user_can_upgrade(upgradable, directory):
+    """Without any rights; the rights that were given to it outlive the change."""
+    if os.geteuid() != 0 or not shutil.which('setpriv'):
+        pytest.skip('needs root, to be somebody else')
+    site = upgradable()
+    site.stop()
+    for folder in (directory, site.directory):
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, 65534, 65534)
+    port = 81 if low_port_is_free() else None
+    config = site.config()
+    if port:
+        config['listen'] = [site.listen, f'127.0.0.1:{port}']
+    site.write_config(config)
+    capability = ['--inh-caps', '+net_bind_service', '--ambient-caps', '+net_bind_service']
+    site.arguments = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups', *capability, *site.arguments]
+    site.start()
+    old = data_of(site)
+    assert upgrade(site)['data_pid'] != old
+    if port:  # it still may listen on a low port
+        site.write_config({**config, 'listen': [site.listen]})
+        site.admin.reload()
+        site.write_config(config)
+        site.admin.reload()
+        with RawClient(('127.0.0.1', port)) as client:
+            assert client.ask('GET', '/async/hello/').status == 200
+    upgrade(site)
+    assert site.get('/async/hello/').status == 200
+
+
+def low_port_is_free():
+    import socket
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(('127.0.0.1', 81))
+        except OSError:
+            return False
+    return True
