@@ -14,7 +14,7 @@ import subprocess
 import pytest
 import yaml
 from stack import EDGE_IMAGE, ENGINE, PATIENCE, ROOT, WEB_IMAGE, Loads, Stack, asked_for, engine, free_port, pin_bridge
-from wire import wait_until
+from wire import RawClient, wait_until
 
 EXAMPLE = ROOT / 'config' / 'examples' / 'kubernetes'
 IMAGES = {'diplex:0.1.0': EDGE_IMAGE, 'diplex-django:0.1.0': WEB_IMAGE}
@@ -94,6 +94,8 @@ class Pods(Stack):
         self.name, self.port, self.services = f'diplex-test-{os.getpid()}-{free_port()}', free_port(), {}
         self.endpoint, self.edge, self.directory = ('127.0.0.1', self.port), f'{self.pod("edge")}-diplex', directory
 
+        self.metrics = free_port()
+
     def pod(self, name, number=0):
         return f'{self.name}-{name}-pod-{number}'
 
@@ -106,7 +108,10 @@ class Pods(Stack):
         container['ports'] = []  # podman would publish them on the machine
         if name == 'edge':
             one['spec']['replicas'] = 1
-            container['ports'] = [{'containerPort': 8080, 'hostPort': self.port, 'hostIP': '127.0.0.1'}]
+            published = {8080: self.port, 9100: self.metrics}
+            container['ports'] = [
+                {'containerPort': inside, 'hostPort': port, 'hostIP': '127.0.0.1'} for inside, port in published.items()
+            ]
             config = next(one for one in objects() if one['kind'] == 'ConfigMap')
             config['metadata']['name'] = self.name
             one['spec']['template']['spec']['volumes'][0]['configMap']['name'] = self.name
@@ -162,6 +167,14 @@ class TestPods:
             pods.wait_up(2)
             loads.wait_more()
         loads.nothing_was_lost()
+
+    def test_prometheus_finds_what_the_autoscaler_wants(self, pods):
+        ports = {port['name']: port['containerPort'] for port in pod('edge')['containers'][0]['ports']}
+        assert CONFIG['metrics'] == f':{ports["metrics"]}'
+        with RawClient(('127.0.0.1', pods.metrics), patience=PATIENCE) as prometheus:
+            told = prometheus.ask('GET', '/metrics').body.decode().splitlines()
+        for name in ('diplex_pool_queued', 'diplex_pool_slots_used', 'diplex_pool_slots'):
+            assert [line for line in told if line.startswith(name + '{pool="sync"} ')], name
 
     def test_the_probe_is_the_command(self, pods):
         (probe,) = {json.dumps(pod('edge')['containers'][0][name]['exec']) for name in ('readinessProbe', 'livenessProbe')}
