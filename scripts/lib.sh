@@ -21,6 +21,7 @@ DX_BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libevent-dev libc-
 DX_TEST_PACKAGES=(check)
 DX_TOOL_PACKAGES=(logrotate nghttp2-client rsyslog strace valgrind wrk) # that tests of the real program use, and are skipped without
 DX_BROWSER_PACKAGE=chromium-headless-shell # 100 MB, for one test file: .ci/run installs it, others may
+DX_PROMETHEUS_PACKAGE=prometheus # promtool; 110 MB with what it needs, for one test file, so the same
 DX_PYTHON_PACKAGES=(python3 python3-venv)
 
 # What the presets fuzz and coverage need: the compiler's run-time library is a package of its own on Debian, named by
@@ -74,6 +75,7 @@ dx_have() {
     libcurl4-openssl-dev) pkg-config --exists libcurl 2>/dev/null ;;
     libyaml-dev) pkg-config --exists yaml-0.1 2>/dev/null ;;
     chromium-headless-shell) command -v chromium-headless-shell chromium google-chrome >/dev/null ;;
+    prometheus) command -v promtool >/dev/null ;;
     nghttp2-client) command -v h2load >/dev/null ;;
     nodejs) command -v node >/dev/null ;;
     check) pkg-config --exists check 2>/dev/null ;;

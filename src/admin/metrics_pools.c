@@ -232,8 +232,9 @@ static uint64_t pool_value(const struct pool *p, enum family f, bool *has)
         return p->running;
     if (f == FAMILY_SLOTS || f == FAMILY_SLOTS_USED)
         return f == FAMILY_SLOTS ? p->slots : p->slots_used;
+    bool held = p->waits.held || p->hold == DX_HOLD_ALL;
     if (f == FAMILY_QUEUE || f == FAMILY_HOLD)
-        return p->waits.held == (f == FAMILY_HOLD) ? p->waits.waiting : 0;
+        return held == (f == FAMILY_HOLD) ? p->waits.waiting : 0;
     if (f == FAMILY_HOLD_ORDERED)
         return p->hold != DX_HOLD_NONE;
     return f == FAMILY_QUEUE_MAX ? c->queue.max : c->hold.max;
