@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "board/layout.h"
@@ -333,6 +334,41 @@ START_TEST(slots_are_counted_over_all_data_processes)
 }
 END_TEST
 
+START_TEST(another_program_goes_on_with_it)
+{
+    struct dx_board_server list[2] = {server("a", 1), server("b", 2)}, got[DX_BOARD_POOL_SERVERS];
+    uint32_t pool = add("p"), parts[3], seat = dx_board_seat_take(control);
+    ck_assert(dx_board_pool_write(control, pool, list, 2));
+    ck_assert(dx_board_parts_take(control, seat, 3, parts));
+    dx_count_add(&dx_board_counters(data, 2)[DX_COUNTER_REQUESTS], 5);
+    int saved = dx_board_save(control), fd = dup(dx_board_fd(control));
+    ck_assert_int_ge(saved, 0);
+    dx_board_free(&control);
+    control = dx_board_resume(fd, saved, &err);
+    ck_assert_msg(control != NULL, "%s", err.text);
+    close(saved);
+    ck_assert_uint_eq(dx_board_pool_find(control, "p"), pool);
+    ck_assert_uint_eq(dx_board_pool_read(control, pool, got, NULL), 2);
+    ck_assert_uint_eq(got[1].id, list[1].id);
+    ck_assert_uint_eq(dx_board_counter_sum(control, DX_COUNTER_REQUESTS), 5);
+    ck_assert_uint_ne(dx_board_seat_take(control), seat);
+    ck_assert(dx_board_part_free(control, seat, parts[1]));
+    ck_assert(dx_board_pool_write(control, pool, list, 1)); /* it is the one who writes now */
+    ck_assert_uint_eq(dx_board_pool_read(data, pool, got, NULL), 1);
+}
+END_TEST
+
+START_TEST(half_of_what_was_known_is_refused)
+{
+    int saved = dx_board_save(control), fd = dup(dx_board_fd(control)), half = memfd_create("half", 0);
+    char bytes[1000];
+    ck_assert_int_eq(pread(saved, bytes, sizeof bytes, 0), sizeof bytes);
+    ck_assert_int_eq(write(half, bytes, sizeof bytes), sizeof bytes);
+    ck_assert_ptr_null(dx_board_resume(fd, half, &err));
+    close(saved), close(fd), close(half);
+}
+END_TEST
+
 START_TEST(of_times_the_longest_is_told)
 {
     atomic_store(&dx_board_counters(data, 0)[DX_COUNTER_TURN_LONGEST], 700);
@@ -500,6 +536,8 @@ int main(void)
     tcase_add_test(c, there_is_an_end_of_seats);
     tcase_add_test(c, workers_are_those_of_ones_own_seat);
     tcase_add_test(c, slots_are_counted_over_all_data_processes);
+    tcase_add_test(c, another_program_goes_on_with_it);
+    tcase_add_test(c, half_of_what_was_known_is_refused);
     tcase_add_test(c, of_times_the_longest_is_told);
     tcase_add_test(c, every_counter_and_reason_has_words);
     tcase_add_test(c, the_last_to_give_a_sign_of_life_is_named);
