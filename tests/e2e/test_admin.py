@@ -7,11 +7,12 @@ import contextlib
 import json
 import re
 import socket
+import time
 
 import pytest
 
 from harness import one_pool, run_diplex, wait_until
-from wire import RawClient
+from wire import PATIENCE, RawClient
 
 TOKEN = 'a-token-of-tests-0123456789'
 OTHER = 'another-token-of-tests-9876'
@@ -141,6 +142,27 @@ def test_strangers_do_not_keep_others_out(doors):
                 client.send('GET /status HTTP/1.1\r\nHost: x\r\n')
         assert ask(site.tcp, 'GET', '/status', bearer()).status == 200
         assert ask(site.socket, 'GET', '/healthz').status == 200
+
+
+def test_a_head_that_comes_byte_by_byte_is_not_waited_for(doors):
+    """Its time is for the whole of it: to be never silent does not help."""
+    site = doors()
+    began = time.monotonic()
+    with RawClient(site.tcp, patience=1) as client:
+        client.send('GET /status HTTP/1.1\r\nX: ')
+
+        def closed() -> bool:
+            try:
+                client.send('x')
+                return client.socket.recv(1) == b''
+            except TimeoutError:
+                return False
+            except ConnectionError:
+                return True
+
+        wait_until(closed, 8 * PATIENCE, 'the end of its patience')
+    assert time.monotonic() - began > 5
+    assert ask(site.tcp, 'GET', '/healthz').status == 200
 
 
 def test_a_slow_reader_stops_nobody(doors):
