@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import pathlib
 import pty
 import re
 import select
@@ -258,6 +259,22 @@ def test_top_gives_the_terminal_back(site, terminal, number):
     top = terminal('top', '-a', site.admin)
     top.wait(lambda f: 'requests/s' in f, 'a first picture')
     top.process.send_signal(number)
+    assert top.ended() == 0 and top.restored()
+
+
+def test_top_stops_and_goes_on(site, terminal):
+    """As Ctrl-Z and `fg` do: the terminal is the shell's meanwhile."""
+    top = terminal('top', '-a', site.admin)
+    top.wait(lambda f: 'requests/s' in f, 'a first picture')
+    top.process.send_signal(signal.SIGTSTP)
+    stat = pathlib.Path(f'/proc/{top.process.pid}/stat')
+    wait_until(lambda: stat.read_text().rsplit(')', 1)[1].split()[0] == 'T', what='top to stand still')
+    top.read()
+    assert top.restored()
+    top.all = ''
+    top.process.send_signal(signal.SIGCONT)
+    top.wait(lambda f: 'requests/s' in f, 'another picture')
+    top.key('q')
     assert top.ended() == 0 and top.restored()
 
 
