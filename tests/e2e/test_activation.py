@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 import pytest
-from harness import DIPLEX, free_port, one_pool
+from harness import DIPLEX, free_port, one_pool, run_diplex
 from test_process import connects, keep_answering
 from wire import RawClient, wait_until
 
@@ -147,6 +147,21 @@ def test_a_reload_drops_it_and_takes_it_again(diplex, scripted, opened):
         site.reload({**config, 'listen': [f'127.0.0.1:{port}', site.listen]})
         assert early.response().status == 200
     assert site.get('/').status == 200
+
+
+def test_an_upgrade_hands_it_on(diplex, scripted, opened, directory):
+    config = one_pool('asgi', scripted(keep_answering), workers=2, admin=str(directory / 'admin.sock'))
+    site = diplex(config, start=False)
+    given, spare = opened(site.endpoint), opened(('127.0.0.1', free_port()))
+    hand_over(site, given, spare, names='http:spare')
+    site.wait_event(' ready ')
+    done = run_diplex('upgrade', '-a', config['admin'])
+    assert done.returncode == 0, done.stderr
+    assert site.get('/').status == 200
+    site.wait_event('listen_unused', 'spare', count=2)
+    assert listening(site.pid) == 2, 'those that were given, and none of its own'
+    assert site.stop() == 0
+    assert connects(site.endpoint), 'the manager has it still'
 
 
 def test_a_low_port_without_rights(diplex, scripted, opened):

@@ -46,9 +46,8 @@ def test_all_is_in_its_place(staged):
         'usr/lib/systemd/system/diplex.service', 'usr/lib/systemd/system/diplex.socket', 'usr/share/doc/diplex/LICENSE',
         'usr/share/doc/diplex/docs/operations.md', 'usr/share/doc/diplex/examples/smallest.yaml',
     }  # fmt: skip
+    expected |= {'etc/logrotate.d/diplex', 'usr/share/diplex/grafana/diplex.json', 'usr/share/diplex/prometheus/diplex.rules.yml'}
     assert expected <= there
-    if (ROOT / 'config' / 'logrotate' / 'diplex').exists():
-        assert 'etc/logrotate.d/diplex' in there
     if makes_pages():
         assert {'usr/share/bash-completion/completions/diplex', 'usr/share/zsh/site-functions/_diplex'} <= there
         page = next(path for path in there if path.startswith('usr/share/man/man1/diplex.1'))

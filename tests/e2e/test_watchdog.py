@@ -10,7 +10,7 @@ import socket
 import time
 
 import pytest
-from harness import VALGRIND, one_pool
+from harness import VALGRIND, one_pool, run_diplex
 from test_process import keep_answering
 from wire import wait_until
 
@@ -46,7 +46,8 @@ PERIOD_US = 2_000_000  # a worker under a sanitizer on a busy machine turns with
 
 def watched(diplex, scripted, directory, **more):
     environment = {'NOTIFY_SOCKET': str(directory / 'notify.sock'), 'WATCHDOG_USEC': str(PERIOD_US), **more}
-    site = diplex(one_pool('asgi', scripted(keep_answering), workers=2), environment=environment)
+    config = one_pool('asgi', scripted(keep_answering), workers=2, admin=str(directory / 'admin.sock'))
+    site = diplex(config, environment=environment)
     site.deaths_are_expected = True
     return site
 
@@ -92,6 +93,15 @@ def test_a_worker_that_turns_no_more(diplex, scripted, directory, manager):
     manager.wait_for('WATCHDOG=1', manager.all().count('WATCHDOG=1') + 5)
     assert 'STOPPING=1' not in manager.told
     assert site.stderr.count('data_stuck') == 1 and site.children() == [after], 'the new one was asked anew'
+
+
+def test_after_an_upgrade_the_new_ones_are_asked(diplex, scripted, directory, manager):
+    site = watched(diplex, scripted, directory)
+    manager.wait_for('WATCHDOG=1', 2)
+    done = run_diplex('upgrade', '-a', str(directory / 'admin.sock'))
+    assert done.returncode == 0, done.stderr
+    manager.wait_for('WATCHDOG=1', manager.all().count('WATCHDOG=1') + 4)
+    assert 'data_stuck' not in site.stderr and site.get('/').status == 200
 
 
 def test_a_control_that_stood_still_blames_nobody(diplex, scripted, directory, manager):
