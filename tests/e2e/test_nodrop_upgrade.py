@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: MIT
 """Another program in the place of the running one: the same process, the same sockets, and nothing lost."""
 
+import contextlib
 import os
+import pathlib
 import shutil
 import signal
-import subprocess
+import socket
 import threading
 import time
 
 import harness
 import pytest
 from harness import VALGRIND, free_port, has_ended, run_diplex
-from load import EVERYBODY, Line, Load, ask, followers, get, keepers, listeners, newcomers, talkers
+from load import EVERYBODY, Line, Load, followers, get, keepers, listeners, newcomers, talkers
 from test_nodrop_reload import Admin, site_of  # noqa: F401
 from wire import PATIENCE, RawClient, wait_until
 
@@ -215,6 +217,54 @@ def test_one_that_leaves_may_be_killed(upgradable):
     assert status['counters']['tunnels_wanted'] == 0
 
 
+@pytest.mark.parametrize('victim', ['old', 'new', 'both'])
+def test_data_is_killed_in_the_middle_of_it(upgradable, victim):
+    """Whichever it is, and whenever: somebody serves afterwards, and the next upgrade works."""
+    site = upgradable()
+    site.deaths_are_expected = True
+    old = data_of(site)
+    told = []
+    asker = threading.Thread(target=lambda: told.append(site.admin.ask('POST', '/upgrade').status))
+    asker.start()
+    own = {old, *other_programs(site)}
+    wait_until(lambda: set(site.children()) - own - other_programs(site), what='a new one')
+    for pid in site.children():
+        if victim == 'both' or (pid == old) == (victim == 'old'):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    asker.join(4 * PATIENCE)
+    assert told and told[0] in (200, 422), told
+    wait_until(lambda: site.admin.status()['ready'] and len(site.children()) == 1, what='one that serves')
+    assert site.get('/async/hello/').status == 200
+    before = data_of(site)
+    assert upgrade(site)['data_pid'] != before
+    assert site.get('/api/hello/').status == 200
+
+
+def other_programs(site):
+    """Children that are no data processes: the rehearsal."""
+    found = set()
+    for pid in site.children():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if b'rehearse' in pathlib.Path(f'/proc/{pid}/cmdline').read_bytes():
+                found.add(pid)
+    return found
+
+
+def test_control_is_killed_in_the_middle_of_it(upgradable):
+    site = upgradable()
+    site.unclean_exit_is_expected = site.deaths_are_expected = True
+    old = data_of(site)
+    site.signal(signal.SIGUSR2)
+    wait_until(lambda: set(site.children()) - {old} - other_programs(site), what='a new one')
+    pids = site.children()
+    os.kill(site.pid, signal.SIGKILL)
+    site.wait()
+    wait_until(lambda: all(has_ended(pid) for pid in pids), what='all to end')
+    with pytest.raises(ConnectionRefusedError):
+        Line(site.endpoint)
+
+
 def test_its_time_may_be_limited(upgradable):
     site = upgradable(upgrade_timeout='300ms')
     old = data_of(site)
@@ -302,8 +352,6 @@ def test_an_ordinary_user_can_upgrade(upgradable, directory):
 
 
 def low_port_is_free():
-    import socket
-
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
