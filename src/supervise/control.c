@@ -330,14 +330,25 @@ static bool watch_pools(struct control *c, struct dx_err *err)
     return ok;
 }
 
+/* A program that took over goes on serving, whatever has become of a folder since. */
+static bool open_logs(struct control *c, struct dx_err *err)
+{
+    if (logs_open(c->now, NULL, err))
+        return true;
+    if (!c->heritage.bytes)
+        return false;
+    logs_fall_back(c->now);
+    return true;
+}
+
 static bool start(struct control *c, struct dx_err *err)
 {
     control_set_log_level(c, c->now->config->log_level);
     uint64_t descriptors = dx_fd_raise_limit();
     dx_log(DX_LOG_DEBUG, "starting", DX_KI("descriptors", descriptors));
-    return control_settle(c, err) && guard(c, err) && logs_open(c->now, NULL, err) &&
-           start_machines(c, err) && look_open(c, err) && doors_open(c, err) && history_start(c, err) &&
-           open_listeners(c, err) && watch_pools(c, err);
+    return control_settle(c, err) && guard(c, err) && open_logs(c, err) && start_machines(c, err) &&
+           look_open(c, err) && doors_open(c, err) && history_start(c, err) && open_listeners(c, err) &&
+           watch_pools(c, err);
 }
 
 /* Its end is waited for, so that nobody finds the port taken after we are gone. */

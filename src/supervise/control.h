@@ -350,6 +350,7 @@ void control_turn_log(const struct dx_journal_way *w); /* control's own lines go
 /* Opens what `now` (may be NULL) does not have already. All or nothing: logs_close in any case. */
 bool logs_open(struct plan *p, const struct plan *now, struct dx_err *err) DX_CHECKED;
 void logs_close(struct plan *p);
+void logs_fall_back(struct plan *p); /* to the standard streams, what is not open */
 /* A way of its own, with a descriptor of its own. */
 bool logs_way(const struct plan *p, unsigned which, struct dx_journal_way *out) DX_CHECKED;
 void logs_send(struct control *c, const struct plan *p); /* both, to data */

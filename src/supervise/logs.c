@@ -91,6 +91,21 @@ bool logs_open(struct plan *p, const struct plan *now, struct dx_err *err)
     return true;
 }
 
+void logs_fall_back(struct plan *p)
+{
+    struct dx_err err = {{0}};
+
+    for (unsigned i = 0; i < LOGS; i++) {
+        if (p->logs[i].fd >= 0 || open_way(p->config, i, &p->logs[i], &err))
+            continue;
+        dx_log(DX_LOG_ERROR, "log_reopen_failed", DX_KS("log", words[i]), DX_KS("reason", err.text),
+               DX_KS("effect", "it goes to the standard stream until it can be opened anew"));
+        describe(p->config, i, &p->logs[i]);
+        p->logs[i].form = DX_JOURNAL_PLAIN;
+        p->logs[i].fd = duplicate(i == LOG_ACCESS ? STDOUT_FILENO : STDERR_FILENO);
+    }
+}
+
 void logs_close(struct plan *p)
 {
     for (unsigned i = 0; i < LOGS; i++)
@@ -107,27 +122,34 @@ bool logs_way(const struct plan *p, unsigned which, struct dx_journal_way *out)
 
 /* ---- to data and to control's own ---- */
 
-static void send_way(struct control *c, const struct plan *p, unsigned which)
+static struct dx_letter letter_of(const struct plan *p, unsigned which)
 {
     const struct dx_journal_way *w = &p->logs[which];
     struct dx_letter l = {.type = DX_LETTER_LOG, .worker = which, .fd = w->fd};
 
     l.number = (uint64_t)w->form | (uint64_t)w->facility << DX_LETTER_FACILITY_SHIFT;
     (void)snprintf(l.text, sizeof l.text, "%s %s", w->tag, w->path);
-    letters_send(c, &l);
+    return l;
 }
 
 void logs_send(struct control *c, const struct plan *p)
 {
-    for (unsigned i = 0; i < LOGS; i++)
-        send_way(c, p, i);
+    for (unsigned i = 0; i < LOGS; i++) {
+        const struct dx_letter l = letter_of(p, i);
+        letters_send(c, &l);
+    }
 }
 
+/* Those on their way out write where the plan in force says, too; one that is to take over, where its own
+ * does. */
 static void use(struct control *c, unsigned which)
 {
+    const struct dx_letter now = letter_of(c->now, which);
+    const struct dx_letter serves = letter_of(c->swapping && c->next ? c->next : c->now, which);
     struct dx_journal_way w;
 
-    send_way(c, c->now, which);
+    leavers_send(c, &now);
+    letters_send(c, &serves);
     if (which == LOG_OWN && logs_way(c->now, which, &w))
         control_turn_log(&w);
 }
@@ -169,8 +191,12 @@ static void reopen_next(struct control *c, unsigned which)
 {
     struct dx_journal_way w;
 
-    if (!c->next || !share(c->next, c->now, which, &w))
+    if (!c->next)
         return;
+    if (!share(c->next, c->now, which, &w)) {
+        (void)!reopen(c->next, which, NULL);
+        return;
+    }
     dx_fd_close(&c->next->logs[which].fd);
     c->next->logs[which] = w;
 }

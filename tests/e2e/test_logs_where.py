@@ -310,6 +310,43 @@ def test_a_file_without_room_stops_no_traffic_and_is_told_of_when_there_is_some(
     assert int(told.rpartition('lines=')[2]) >= 5
 
 
+@pytest.mark.skipif(harness.VALGRIND, reason='the tool itself is not started again by an exec')
+def test_files_over_an_upgrade(diplex, scripted, directory):
+    """A data process on its way out writes to the new file after a rotation, too; and where a file cannot be opened by
+    the program that took over, it goes on serving."""
+    goes_on = threading.Event()
+
+    def script(connection):
+        while request := connection.read_request():
+            if request.target == '/long':
+                goes_on.wait(30)
+            connection.reply()
+
+    folder, admin = directory / 'logs', str(directory / 'admin.sock')
+    folder.mkdir()
+    site = diplex(one_pool('asgi', scripted(script), log={'access_log': str(folder / 'access.log')}, admin=admin))
+    with site.client() as client:
+        client.request('GET', '/long')
+        wait_until(lambda: counter(admin, 'requests_running') == 1, what='the request')
+        done = run_diplex('upgrade', '-a', admin)
+        assert done.returncode == 0, done.stderr
+        (folder / 'access.log').rename(folder / 'access.log.1')
+        assert run_diplex('reopen', '-a', admin).returncode == 0
+        goes_on.set()
+        assert client.response().status == 200
+    wait_text(folder / 'access.log', '/long')
+    folder.rename(directory / 'moved')
+    done = run_diplex('upgrade', '-a', admin)
+    assert done.returncode == 0, done.stderr
+    site.wait_event('log_reopen_failed', 'log=access', 'standard stream')
+    assert site.get('/after').status == 200
+    site.wait_access(1, path='/after')
+    folder.mkdir()
+    assert run_diplex('reopen', '-a', admin).returncode == 0
+    assert site.get('/again').status == 200
+    wait_text(folder / 'access.log', '/again')
+
+
 # ---- syslog --------------------------------------------------------------------------------------------------------
 
 
