@@ -19,7 +19,7 @@ cd -- "$DX_ROOT"
 DX_BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libevent-dev libc-ares-dev
     libcurl4-openssl-dev libyaml-dev)
 DX_TEST_PACKAGES=(check)
-DX_TOOL_PACKAGES=(logrotate nghttp2-client rsyslog strace valgrind wrk) # that tests of the real program use, and are skipped without
+DX_TOOL_PACKAGES=(logrotate nghttp2-client strace valgrind wrk) # that tests of the real program use, and are skipped without
 DX_BROWSER_PACKAGE=chromium-headless-shell # 100 MB, for one test file: .ci/run installs it, others may
 DX_PROMETHEUS_PACKAGE=prometheus # promtool; 110 MB with what it needs, for one test file, so the same
 DX_PYTHON_PACKAGES=(python3 python3-venv)
