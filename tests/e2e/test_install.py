@@ -10,7 +10,7 @@ import stat
 import subprocess
 
 import pytest
-from harness import DIPLEX, ROOT, Diplex, one_pool, sanitized
+from harness import DIPLEX, Diplex, one_pool, sanitized
 from test_process import keep_answering
 
 BUILD = DIPLEX.parent
