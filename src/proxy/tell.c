@@ -9,7 +9,7 @@
 
 #include "proxy/client.h"
 
-#define LOOKS_MOST  8192u /* at clients, busy or idle: a fraction of a millisecond */
+#define LOOKS_MOST  8192u /* at clients, busy or idle, in one turn of the loop */
 #define STATE_BYTES 16
 #define ROUTE_BYTES 1024
 
