@@ -41,6 +41,8 @@ struct dx_admin_facts {
     const char *admin_socket, *admin_listen; /* the doors in force; NULL: shut */
     struct dx_admin_reload reload;
     enum dx_log_level log_level;
+    char *const *maintained; /* what is under maintenance by hand: pools and routes; "": everything */
+    size_t maintained_n;
     const struct dx_config *config;
     const struct dx_board *board;
     const struct dx_health *health; /* may be NULL */
@@ -66,6 +68,8 @@ struct dx_admin_owner {
     bool (*drain)(void *arg, enum dx_admin_drain what, struct dx_slice server, struct dx_text *out);
     /* The same of a pool's requests. */
     bool (*hold)(void *arg, enum dx_board_hold hold, struct dx_slice pool, struct dx_text *out);
+    /* Switches maintenance of a pool, of a route or ("*") of everything. False: `out` says why not. */
+    bool (*maintenance)(void *arg, bool on, struct dx_slice name, struct dx_text *out);
     /* Opens the logs' files again; the same, for POST /reopen. */
     bool (*reopen)(void *arg, struct dx_text *out);
     /* The JSON document of GET /history: what is newer than number `since`. */

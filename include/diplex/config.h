@@ -10,6 +10,7 @@
 #include "diplex/base/log.h"
 #include "diplex/base/text.h"
 #include "diplex/config/log.h"
+#include "diplex/config/pages.h"
 #include "diplex/os/address.h"
 
 enum dx_kind { DX_KIND_WSGI, DX_KIND_ASGI };
@@ -61,8 +62,7 @@ struct dx_pool_config {
     const char *name;
     enum dx_kind kind;
     enum dx_balance balance;
-    struct dx_server_config *servers;
-    unsigned servers_n;
+    struct dx_server_config *servers; unsigned servers_n;
     uint64_t slow_start; /* 0: none */
     struct { enum dx_sticky by; const char *cookie, *header, *secret; } sticky; /* the name that `by` asks for is set, the other is NULL; secret may be NULL */
     enum dx_client_ip client_ip; /* how servers are told who the client is; with PROXY_PROTOCOL keepalive.max is 0 */
@@ -84,13 +84,13 @@ struct dx_route_config {
     unsigned share;          /* of the pool's slots, in per cent; 100: all */
     enum dx_route_log log;   /* which of its requests have a line in the access log */
     uint64_t body_limit;     /* its pool's unless set */
+    struct dx_page_uses error_pages; struct dx_maintenance_config maintenance; /* of this: what is unsaid is the top level's */
     unsigned line;
 };
 
 struct dx_config {
     const char *file; /* the name it was read from; "(built in)" */
-    struct dx_listen_config *listen;
-    unsigned listen_n;
+    struct dx_listen_config *listen; unsigned listen_n;
     unsigned workers;           /* `auto` is resolved by the caller: 0 here */
     const char *user;           /* to drop to when started as root */
     enum dx_sandbox_mode sandbox;
@@ -120,10 +120,10 @@ struct dx_config {
         uint64_t body_rate, send_rate;                         /* bytes a second; 0: no limit */
     } limits;
     struct { uint64_t memory; const char *path; uint64_t response_size, total_memory, total_disk; } buffer; /* spooled bodies: this much in memory, then an unlinked file here; of an answer at most response_size in the file; the totals are over all bodies */
-    struct dx_pool_config *pools;
-    unsigned pools_n;
-    struct dx_route_config *routes;
-    unsigned routes_n;
+    struct dx_page_file *page_files; unsigned page_files_n; /* of all pages, each once */
+    struct dx_page_uses error_pages; struct dx_maintenance_config maintenance;
+    struct dx_pool_config *pools; unsigned pools_n;
+    struct dx_route_config *routes; unsigned routes_n;
 };
 
 /* Faults, in the order of the file. */

@@ -23,6 +23,7 @@ enum dx_letter_type {
                          we are gone, so that it is never shut down. Before the CONFIG that names it */
     DX_LETTER_CONFIG, /* fd: memory file with the YAML text; number: its generation; text: its file name.
                          Answered by READY or REFUSED */
+    DX_LETTER_PAGES,  /* fd: memory file with what dx_config_pages_write made. Before the CONFIG that names them */
     DX_LETTER_DRAINS, /* servers have been drained, or are not any more: idle connections to those that are go
                        */
     DX_LETTER_PING,   /* number: workers that still turn write it on the board (dx_board_beat) */

@@ -30,6 +30,8 @@ void dx_snapshot_unref(struct dx_snapshot **s); /* whoever lets go last frees */
 void dx_snapshot_keep(struct dx_snapshot *s, int bell);
 bool dx_snapshot_kept_alone(const struct dx_snapshot *s); /* nobody has a reference but its keeper */
 const struct dx_config *dx_snapshot_config(const struct dx_snapshot *s);
+/* The text of the pages that it names, as control wrote it, before anybody else has it. False: it is not that, or out of memory. */
+bool dx_snapshot_take_pages(struct dx_snapshot *s, struct dx_slice pages) DX_CHECKED;
 /* In place of its buffer.path, before anybody else has it. The folder is borrowed for as long as there are
  * snapshots. */
 void dx_snapshot_spool_in(struct dx_snapshot *s, const char *folder);

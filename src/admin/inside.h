@@ -38,6 +38,9 @@ void admin_facts(struct dx_admin *a, struct dx_admin_facts *out);
 struct dx_admin *reply_admin(const struct dx_admin_reply *r);
 const struct dx_admin_owner *admin_owner(const struct dx_admin *a);
 
+/* maintenance.c: as an object of JSON. */
+void maintenance_write(const struct dx_admin_facts *f, struct dx_text *out);
+
 /* The functions of the table. */
 #define PATH(path, methods, who, function, sentence) \
     void function(struct dx_admin *a, struct dx_admin_reply *r);

@@ -123,6 +123,8 @@ static void write_all(struct status *s, bool with_config)
     put_string(out, "log_level", levels[f->log_level]);
     dx_text_adds(out, ",\n ");
     add_doors(f, out);
+    dx_text_adds(out, ",\n \"maintenance\":");
+    maintenance_write(f, out);
     dx_text_adds(out, ",\n \"pools\":[");
     status_pools(s);
     dx_text_adds(out, "],\n \"routes\":");

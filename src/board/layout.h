@@ -18,6 +18,7 @@
 
 #include "diplex/board.h"
 #include "diplex/board/routes.h"
+#include "diplex/board/switches.h"
 #include "diplex/board/seats.h"
 
 #define LINE_BYTES      ((size_t)64)
@@ -53,6 +54,8 @@ struct shared {
     _Alignas(64) _Atomic uint32_t server_words[DX_BOARD_SERVERS]; /* state, and why shifted by WHY_SHIFT */
     _Atomic uint64_t risen_ms[DX_BOARD_SERVERS];
     _Atomic uint64_t beats[DX_BOARD_PARTS];
+    _Atomic uint64_t switches[DX_BOARD_SWITCHES]; /* keys of what is on; 0: free */
+    _Atomic uint32_t switches_on;
     _Atomic uint32_t routes_top;                  /* places at and above it were never used */
     _Atomic uint64_t route_keys[DX_BOARD_ROUTES]; /* 0: free */
     _Atomic uint32_t slots_used[DX_BOARD_SEATS][DX_BOARD_SERVERS];
@@ -102,6 +105,8 @@ struct own {
     struct own_list pools[DX_BOARD_POOLS];
     struct own_route routes[DX_BOARD_ROUTES];
     uint32_t routes_top;
+    uint64_t switches[DX_BOARD_SWITCHES];
+    uint32_t switches_on;
     uint64_t frees;
     struct dx_board_route_sum *bases[DX_BOARD_PLACES]; /* what stood in a place when it was given out again */
     struct dx_board_route_sum *left[DX_BOARD_POOLS]; /* of routes that have left the pool, and their places */

@@ -95,6 +95,7 @@ int cli_healthcheck(const struct cli_options *o);
 int cli_hold(const struct cli_options *o);
 int cli_release(const struct cli_options *o);
 int cli_init(const struct cli_options *o);
+int cli_maintenance(const struct cli_options *o);
 int cli_manual(const struct cli_options *o);
 int cli_reload(const struct cli_options *o);
 int cli_upgrade(const struct cli_options *o);

@@ -184,6 +184,17 @@ bool cli_load(const char *file, struct cli_loaded *out, struct dx_text *report)
     return true;
 }
 
+/* What the configuration names beside itself. */
+static bool load_pages(const struct cli_loaded *l, struct dx_text *report)
+{
+    struct dx_config_faults faults = {0};
+    bool good = dx_config_pages_read(l->config, &faults);
+    if (!good)
+        dx_config_faults_print(&faults, dx_slice_of(l->source.text, l->source.n), l->source.name, report);
+    dx_config_faults_fini(&faults);
+    return good;
+}
+
 void cli_loaded_fini(struct cli_loaded *l)
 {
     dx_config_free(&l->config);
@@ -203,10 +214,11 @@ int cli_print(struct dx_text *t)
 
 int cli_check(const struct cli_options *o)
 {
-    struct cli_loaded loaded;
+    struct cli_loaded loaded = {{NULL, 0, NULL}, NULL};
     struct dx_text text;
     dx_text_init(&text);
-    if (!cli_load(o->file, &loaded, &text)) {
+    if (!cli_load(o->file, &loaded, &text) || !load_pages(&loaded, &text)) {
+        cli_loaded_fini(&loaded);
         fwrite(text.p ? text.p : "", 1, text.n, stderr);
         if (text.failed)
             fputs("diplex: out of memory\n", stderr);

@@ -164,8 +164,8 @@ static const struct word {
 };
 #define NETWORKS_OF_A_WORD 4u
 
-static void add_trusted(struct dx_config_reader *r, struct dx_config *c, struct dx_node *v,
-                        struct dx_slice text)
+static void add_networks(struct dx_config_reader *r, struct dx_networks *into, struct dx_node *v,
+                         struct dx_slice text)
 {
     struct dx_slice networks = {NULL, 0}, one = text;
     for (size_t i = 0; i < DX_COUNT(words); i++) {
@@ -174,8 +174,8 @@ static void add_trusted(struct dx_config_reader *r, struct dx_config *c, struct 
     }
     bool is_word = dx_config_next_word(&networks, &one);
     do {
-        if (dx_cidr_parse(one, &c->trusted[c->trusted_n])) {
-            c->trusted_n++;
+        if (dx_cidr_parse(one, &into->at[into->n])) {
+            into->n++;
             continue;
         }
         dx_config_fault(
@@ -187,21 +187,37 @@ static void add_trusted(struct dx_config_reader *r, struct dx_config *c, struct 
     } while (is_word && dx_config_next_word(&networks, &one));
 }
 
+static struct dx_networks networks_of(struct dx_config_reader *r, const char *key, struct dx_node *v)
+{
+    struct dx_node *only[1] = {v}, **items = v->kind == DX_NODE_LIST ? v->items : only;
+    size_t n = v->kind == DX_NODE_LIST ? v->n : 1;
+    struct dx_networks got = {.n = 0};
+    struct dx_slice text;
+    got.at = dx_config_take(r, &r->own->arena, n * NETWORKS_OF_A_WORD + 1, sizeof *got.at);
+    got.words = dx_config_take(r, &r->own->arena, n + 1, sizeof(char *));
+    for (size_t i = 0; got.at && got.words && i < n; i++) {
+        if (!dx_config_text(r, items[i], key, &text))
+            continue;
+        got.words[got.words_n++] = dx_config_keep(r, text);
+        add_networks(r, &got, items[i], text);
+    }
+    return got;
+}
+
+void dx_config_read_networks(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                             void *base)
+{
+    struct dx_networks got = networks_of(r, s->key, v);
+    memcpy((char *)base + s->place, &got, sizeof got);
+}
+
 void dx_config_read_trusted(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
                             void *base)
 {
     struct dx_config *c = base;
-    struct dx_node *only[1] = {v}, **items = v->kind == DX_NODE_LIST ? v->items : only;
-    size_t n = v->kind == DX_NODE_LIST ? v->n : 1;
-    struct dx_slice text;
-    c->trusted = dx_config_take(r, &r->own->arena, n * NETWORKS_OF_A_WORD + 1, sizeof *c->trusted);
-    r->own->trusted = dx_config_take(r, &r->own->arena, n + 1, sizeof(char *));
-    if (!c->trusted || !r->own->trusted)
-        return;
-    for (size_t i = 0; i < n; i++) {
-        if (!dx_config_text(r, items[i], s->key, &text))
-            continue;
-        r->own->trusted[r->own->trusted_n++] = dx_config_keep(r, text);
-        add_trusted(r, c, items[i], text);
-    }
+    struct dx_networks got = networks_of(r, s->key, v);
+    c->trusted = got.at;
+    c->trusted_n = got.n;
+    r->own->trusted = got.words;
+    r->own->trusted_n = got.words_n;
 }

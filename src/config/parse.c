@@ -22,6 +22,7 @@ static struct dx_config_owned *owned_of(const struct dx_config *c)
 }
 
 const struct dx_config_owned *dx_config_owned_of(const struct dx_config *c) { return owned_of(c); }
+struct dx_config_owned *dx_config_owned_mutable(struct dx_config *c) { return owned_of(c); }
 
 void dx_config_free(struct dx_config **c)
 {

@@ -146,6 +146,37 @@ static void put_trusted(struct printer *p)
     dx_text_adds(p->out, "]");
 }
 
+static void put_networks(struct dx_text *out, const void *place)
+{
+    struct dx_networks n;
+    memcpy(&n, place, sizeof n);
+    dx_text_adds(out, "[");
+    for (unsigned i = 0; i < n.words_n; i++) {
+        dx_text_adds(out, i ? ", " : "");
+        put_quoted(out, dx_slice_str(n.words[i]), true);
+    }
+    dx_text_adds(out, "]");
+}
+
+/* [file, file], or {404: [file, file], 5xx: [file]}. */
+static void put_pages(struct printer *p, const void *place, bool statuses)
+{
+    struct dx_page_uses uses;
+    memcpy(&uses, place, sizeof uses);
+    dx_text_adds(p->out, statuses ? "{" : "[");
+    for (unsigned i = 0; i < uses.n; i++) {
+        const struct dx_page_use *u = &uses.at[i];
+        bool more = i > 0 && u->from == u[-1].from && u->to == u[-1].to;
+        dx_text_adds(p->out, more ? ", " : !statuses ? "" : i ? "], " : "");
+        if (statuses && !more && u->from == u->to)
+            dx_text_addf(p->out, "%u: [", u->from);
+        else if (statuses && !more)
+            dx_text_addf(p->out, "%uxx: [", u->from / 100);
+        put_quoted(p->out, dx_slice_str(p->own->model.page_files[u->file].path), true);
+    }
+    dx_text_adds(p->out, statuses ? "]}" : "]");
+}
+
 static void put_names(struct dx_text *out, const void *place)
 {
     struct dx_names names;
@@ -184,6 +215,13 @@ static void put_value(struct printer *p, const struct dx_config_setting *s, cons
         return;
     case TYPE_TRUSTED:
         put_trusted(p);
+        return;
+    case TYPE_NETWORKS:
+        put_networks(p->out, place);
+        return;
+    case TYPE_PAGES:
+    case TYPE_ERROR_PAGES:
+        put_pages(p, place, s->type == TYPE_ERROR_PAGES);
         return;
     case TYPE_LISTEN_ADDRESS:
         text = ((const struct dx_listen_config *)base)->text;
@@ -291,6 +329,27 @@ static void put_route_key(struct printer *p, const struct dx_route_config *route
     dx_text_fini(&key);
 }
 
+/* What a route has said of it, beside the top level. */
+static bool same_maintenance(const struct dx_maintenance_config *a, const struct dx_maintenance_config *b)
+{
+    return a->on == b->on && a->status == b->status && a->retry_after == b->retry_after &&
+           a->pages.at == b->pages.at && a->allow.at == b->allow.at;
+}
+
+static void print_route_pages(struct printer *p, const struct dx_config *c,
+                              const struct dx_route_config *route)
+{
+    const unsigned *lines = p->lines;
+    p->lines = NULL;
+    if (route->error_pages.n > 0)
+        print_setting(p, dx_config_setting_find(SCOPE_ROUTE, DX_SLICE("error_pages")), route, 4);
+    if (!same_maintenance(&route->maintenance, &c->maintenance)) {
+        put_key(p, 4, "maintenance", NULL);
+        print_scope(p, SCOPE_ROUTE_MAINTENANCE, route, 6);
+    }
+    p->lines = lines;
+}
+
 static void print_routes(struct printer *p, const struct dx_config *c)
 {
     const struct dx_config_setting *body = dx_config_setting_find(SCOPE_ROUTE, DX_SLICE("body"));
@@ -312,6 +371,7 @@ static void print_routes(struct printer *p, const struct dx_config *c)
             put_word(p->out, dx_config_setting_find(SCOPE_ROUTE, DX_SLICE("log")), &route->log);
             dx_text_adds(p->out, "\n");
         }
+        print_route_pages(p, c, route);
     }
 }
 
@@ -338,6 +398,10 @@ static bool is_hidden(const struct dx_config_setting *s, const void *base)
     if (s->scope == SCOPE_ADMIN && s->type != TYPE_ADMIN && s->type != TYPE_TCP_ADDRESS)
         return ((const struct dx_config *)base)->admin.listen.text == NULL ||
                (s->type == TYPE_HOST_NAMES && ((const struct dx_config *)base)->admin.hosts.n == 0);
+    if (s->type == TYPE_PAGES || s->type == TYPE_ERROR_PAGES)
+        return ((const struct dx_page_uses *)(const void *)((const char *)base + s->place))->n == 0;
+    if (s->type == TYPE_NETWORKS)
+        return ((const struct dx_networks *)(const void *)((const char *)base + s->place))->words_n == 0;
     if (s->type == TYPE_MODE)
         return !dx_address_is_unix(&((const struct dx_listen_config *)base)->address);
     if (s->nested == SCOPE_QUEUE && ((const struct dx_pool_config *)base)->slots == 0)

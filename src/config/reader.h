@@ -53,6 +53,7 @@ struct dx_config_pool_entry {
 };
 
 const struct dx_config_owned *dx_config_owned_of(const struct dx_config *c);
+struct dx_config_owned *dx_config_owned_mutable(struct dx_config *c);
 
 /* Memory, zeroed; NULL sets no_memory. */
 void *dx_config_take(struct dx_config_reader *r, struct dx_arena *arena, size_t n, size_t bytes) DX_CHECKED;
@@ -129,6 +130,12 @@ void dx_config_check_admin(struct dx_config_reader *r, const struct dx_node *roo
 void dx_config_check_metrics(struct dx_config_reader *r, const struct dx_node *root);
 void dx_config_read_trusted(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
                             void *base);
+void dx_config_read_networks(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                             void *base);
+void dx_config_read_pages(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
+                          void *base);
+void dx_config_read_error_pages(struct dx_config_reader *r, const struct dx_config_setting *s,
+                                struct dx_node *v, void *base);
 void dx_config_read_servers(struct dx_config_reader *r, const struct dx_config_setting *s, struct dx_node *v,
                             void *base);
 void dx_config_read_server_address(struct dx_config_reader *r, const struct dx_config_setting *s,

@@ -135,16 +135,21 @@ static bool read_key(struct reading *g, const struct dx_node *key, struct dx_rou
     return true;
 }
 
-static struct dx_route_config empty_route(unsigned line)
+static struct dx_route_config empty_route(const struct dx_config_reader *r, unsigned line)
 {
-    return (struct dx_route_config){.host = "", .path = "", .share = 100, .body_limit = UNSET, .line = line};
+    return (struct dx_route_config){.host = "",
+                                    .path = "",
+                                    .share = 100,
+                                    .body_limit = UNSET,
+                                    .maintenance = r->own->model.maintenance,
+                                    .line = line};
 }
 
 static void read_pair(struct reading *g, struct dx_pair p, struct dx_route_config *route)
 {
     static const char *const of_list[] = {"path", "host"};
     struct dx_config_reader *r = g->r;
-    *route = empty_route(p.key->line);
+    *route = empty_route(r, p.key->line);
     bool good = read_key(g, p.key, route);
     struct dx_route_config read = *route;
     if (p.value->kind != DX_NODE_MAP) {
@@ -164,13 +169,15 @@ static void read_pair(struct reading *g, struct dx_pair p, struct dx_route_confi
     route->body_limit = read.body_limit;
     route->share = read.share;
     route->log = read.log;
+    route->error_pages = read.error_pages;
+    route->maintenance = read.maintenance;
     if (good)
         check_twice(g, p.key, route);
 }
 
 static void read_item(struct reading *g, struct dx_node *item, struct dx_route_config *route)
 {
-    *route = empty_route(item->line);
+    *route = empty_route(g->r, item->line);
     if (item->kind != DX_NODE_MAP) {
         dx_config_fault(g->r, item, "a route in a list is a mapping: {path: /async/, pool: async}");
         return;
@@ -200,7 +207,7 @@ static bool route_to_the_only_pool(struct dx_config_reader *r)
         return true;
     if (!allocate(r, 1))
         return false;
-    r->own->model.routes[0] = empty_route(0);
+    r->own->model.routes[0] = empty_route(r, 0);
     r->own->model.routes[0].path = "/";
     return true;
 }

@@ -108,6 +108,8 @@ static enum state step_route(struct exchange *x)
     x->pool = &c->pools[x->route->pool];
     x->place = x->view->snapshot->places[at];
     x->body_limit = x->route->body_limit;
+    if (DX_UNLIKELY(maintenance_may_be_on(x)) && maintenance_holds(x))
+        return exchange_come_later(x, OUTCOME_MAINTENANCE);
     if (DX_UNLIKELY(x->request.host.n == 0))
         target_lend_host(x);
     if (DX_UNLIKELY(c->trace.mode != DX_TRACE_PASS))

@@ -26,16 +26,16 @@
     "form-action 'none'"
 
 static const struct form_row {
-    const char *type, *policy;
+    const char *type, *policy, *own_type;
     const char *text;
 } forms[] = {
-    [FORM_TEXT] = {"text/plain; charset=utf-8", NULL,
+    [FORM_TEXT] = {"text/plain; charset=utf-8", NULL, "text/plain; charset=utf-8",
                    "{status} {reason}\n{detail}\nrequest id: {request_id}\n"},
     [FORM_JSON] =
-        {"application/problem+json", NULL,
+        {"application/problem+json", NULL, "application/json",
          "{\"type\":\"about:blank\",\"title\":\"{reason}\",\"status\":{status},\"detail\":\"{detail}\","
          "\"request_id\":\"{request_id}\",\"retry_after\":{retry_after}}\n"},
-    [FORM_HTML] = {"text/html; charset=utf-8", POLICY,
+    [FORM_HTML] = {"text/html; charset=utf-8", POLICY, "text/html; charset=utf-8",
                    "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
                    "<meta name=\"robots\" content=\"noindex\">\n<title>{heading}</title>\n"
@@ -86,8 +86,8 @@ static struct dx_http_offer better(struct dx_http_offer a, struct dx_http_offer 
 /* What the client weighs most; of two the one that it names, and of those the one that it names first. Who
  * says nothing, or that everything is welcome, gets plain text: that is a person with a command line, or a
  * program that does not look. So does who wants something else altogether (RFC 9110 12.5.1 leaves it to us).
- */
-static enum form form_for(const struct exchange *x)
+ * But a page of the site's own is preferred there to words of ours. */
+static enum form form_for(const struct exchange *x, struct dx_slice own[FORM_COUNT])
 {
     struct dx_http_offer at[] = {{.type = DX_SLICE("text/plain")},
                                  {.type = DX_SLICE("application/json")},
@@ -102,11 +102,46 @@ static enum form form_for(const struct exchange *x)
     at[FORM_JSON] = better(at[FORM_JSON], at[FORM_COUNT]);
     for (unsigned f = FORM_TEXT + 1; f < FORM_COUNT; f++) {
         const struct dx_http_offer *a = &at[best], *b = &at[f];
-        bool named = b->close > a->close || (b->close == a->close && b->at < a->at);
-        if (b->q > a->q || (b->q == a->q && b->q > 0 && named))
+        bool alike = b->close == a->close && b->at == a->at;
+        bool named = b->q > 0 && (b->close > a->close || (b->close == a->close && b->at < a->at));
+        if (b->q > a->q || (b->q == a->q && (named || (alike && own[best].n == 0 && own[f].n > 0))))
             best = (enum form)f;
     }
     return best;
+}
+
+/* --- pages of one's own --- */
+
+/* In each form the one that is most exactly for it, which is the first of a single status, else of the class.
+ */
+static void look_in(const struct dx_config *c, const struct dx_page_uses *uses, unsigned status,
+                    struct dx_slice own[FORM_COUNT])
+{
+    unsigned spans[FORM_COUNT] = {0};
+
+    for (unsigned i = 0; i < uses->n; i++) {
+        const struct dx_page_use *u = &uses->at[i];
+        const struct dx_page_file *f = &c->page_files[u->file];
+        unsigned span = 1 + u->to - u->from;
+        bool first = own[f->form].n == 0 || (spans[f->form] > 0 && span < spans[f->form]);
+        if (status < u->from || status > u->to || !first)
+            continue;
+        own[f->form] = f->text;
+        spans[f->form] = span;
+    }
+}
+
+static void own_pages(const struct exchange *x, struct dx_slice own[FORM_COUNT])
+{
+    const struct dx_config *c = view_config(x->view);
+
+    if (x->outcome == OUTCOME_ANSWERED)
+        return;
+    if (x->outcome == OUTCOME_MAINTENANCE)
+        look_in(c, &x->route->maintenance.pages, 0, own);
+    if (x->route != NULL)
+        look_in(c, &x->route->error_pages, x->status, own);
+    look_in(c, &c->error_pages, x->status, own);
 }
 
 /* --- values --- */
@@ -207,7 +242,7 @@ static void add_detail(struct dx_out *o, const struct exchange *x, const struct 
 static bool fill(struct page *p, const struct exchange *x, enum form form, uint64_t retry_after,
                  struct dx_out *o)
 {
-    const struct page_row *row = row_of(x->status);
+    const struct page_row *row = row_of(x->outcome == OUTCOME_MAINTENANCE ? 0 : x->status);
     char said[DETAIL_BYTES];
     struct dx_out detail = dx_out_of(said, sizeof(said));
 
@@ -305,10 +340,14 @@ struct page *page_make(struct exchange *x, uint64_t retry_after)
 
     if (p == NULL || room == NULL)
         return NULL;
-    enum form form = form_for(x);
+    struct dx_slice own[FORM_COUNT] = {{NULL, 0}};
+    own_pages(x, own);
+    enum form form = form_for(x, own);
     struct dx_out o = dx_out_of(room, VALUES_BYTES);
     *p = (struct page){.type = forms[form].type, .policy = forms[form].policy};
     p->rest = dx_slice_str(forms[form].text);
+    if (own[form].n > 0)
+        *p = (struct page){.type = forms[form].own_type, .rest = own[form]};
     return fill(p, x, form, retry_after, &o) && put_together(p, &x->arena) ? p : NULL;
 }
 

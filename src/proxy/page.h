@@ -12,7 +12,12 @@ enum placeholder {
     PLACEHOLDER_COUNT
 };
 
-enum form { FORM_TEXT, FORM_JSON, FORM_HTML, FORM_COUNT };
+enum form {
+    FORM_TEXT = DX_PAGE_TEXT,
+    FORM_JSON = DX_PAGE_JSON,
+    FORM_HTML = DX_PAGE_HTML,
+    FORM_COUNT = DX_PAGE_FORMS
+};
 
 /* In the exchange's arena. */
 struct page {

@@ -36,12 +36,19 @@ static void add_fields(struct exchange *x, bool retry, struct dx_fields *f)
         add_field(f, DX_FIELD_RETRY_AFTER, DX_SLICE("Retry-After"), x->page->value[PLACEHOLDER_RETRY_AFTER]);
 }
 
+static uint64_t retry_after_s(const struct exchange *x)
+{
+    if (x->outcome == OUTCOME_MAINTENANCE)
+        return (x->route->maintenance.retry_after + 999) / 1000;
+    return x->status == 503 ? RETRY_AFTER_S : 0;
+}
+
 /* Queues the head of diplex's own answer for x->status. False: out of memory. */
 static bool prepare(struct exchange *x)
 {
     struct dx_field *fields = dx_arena_alloc(&x->arena, FIELDS * sizeof(*fields));
 
-    uint64_t retry_after = x->status == 503 ? RETRY_AFTER_S : 0;
+    uint64_t retry_after = retry_after_s(x);
 
     x->page = page_make(x, retry_after);
     if (fields == NULL || x->page == NULL)

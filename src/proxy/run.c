@@ -339,7 +339,7 @@ enum state exchange_answer(struct exchange *x, enum outcome o, const char *reaso
 {
     x->outcome = o;
     x->reason = reason;
-    x->status = outcome_row(o)->status;
+    x->status = o == OUTCOME_MAINTENANCE ? x->route->maintenance.status : outcome_row(o)->status;
     if (x->state == STATE_READ_HEAD)
         x->front->ops->known(x->front, x);
     if (!exchange_body_read(x)) {

@@ -168,4 +168,10 @@ void dx_snapshot_spool_in(struct dx_snapshot *s, const char *folder)
     s->config->buffer.path = folder;
 }
 
+bool dx_snapshot_take_pages(struct dx_snapshot *s, struct dx_slice pages)
+{
+    DX_MAGIC_OK(s, SNAPSHOT_MAGIC);
+    return dx_config_pages_take(s->config, pages);
+}
+
 const struct dx_config *dx_snapshot_config(const struct dx_snapshot *s) { return s->config; }

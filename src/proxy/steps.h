@@ -3,6 +3,7 @@
 #ifndef PROXY_STEPS_H
 #define PROXY_STEPS_H
 
+#include "diplex/board/switches.h"
 #include "proxy/internal.h"
 
 extern enum state (*const exchange_steps[STATE_COUNT])(struct exchange *);
@@ -15,6 +16,13 @@ bool target_find_route(struct exchange *x, const struct dx_forward_request *how,
 /* HTTP/1.0 without Host, as load balancers ask for their checks: to be asked as diplex's own checks ask, by a
  * name that the site has (RFC 9112 3.3). */
 void target_lend_host(struct exchange *x);
+
+/* maintenance.c: its route is being worked on, and the client is not let through. */
+bool maintenance_holds(const struct exchange *x);
+static inline bool maintenance_may_be_on(const struct exchange *x)
+{
+    return x->route->maintenance.on || dx_board_any_switch(x->proxy->board);
+}
 
 /* reply.c */
 enum state exchange_step_reply(struct exchange *x);
@@ -33,7 +41,9 @@ enum state absorb_cut(struct exchange *x, enum outcome why, const char *reason) 
 /* turn.c: the server for this request. GO: *server; its slot, if it has one, is in x->turn. */
 enum dx_turn_answer exchange_take_turn(struct exchange *x, struct dx_server **server) DX_CHECKED;
 enum state exchange_no_turn(struct exchange *x, enum dx_turn_answer why) DX_CHECKED; /* neither GO nor WAIT */
-enum state exchange_waited_in_vain(struct exchange *x) DX_CHECKED;                   /* the deadline */
+/* An answer with "come later" in it; none at all for who asks for events. */
+enum state exchange_come_later(struct exchange *x, enum outcome o) DX_CHECKED;
+enum state exchange_waited_in_vain(struct exchange *x) DX_CHECKED; /* the deadline */
 /* The connection broke before a byte of an answer: once more, or an answer of our own. RFC 9110 9.2.2: what
  * was never sent may always go again; what was sent, only if it is idempotent or says itself that it may. */
 enum state exchange_server_broke(struct exchange *x, const char *reason) DX_CHECKED;

@@ -115,7 +115,7 @@ static bool wants_events(const struct exchange *x)
     return false;
 }
 
-static enum state come_later(struct exchange *x, enum outcome o)
+enum state exchange_come_later(struct exchange *x, enum outcome o)
 {
     if (!wants_events(x))
         return exchange_answer(x, o, x->reason); /* why the last connection failed, if one did */
@@ -128,7 +128,7 @@ enum state exchange_waited_in_vain(struct exchange *x)
     bool held = dx_turn_held(&x->turn);
     tally_wait(x, false);
     dx_turn_leave(&x->turn);
-    return come_later(x, held ? OUTCOME_HOLD_TIMEOUT : OUTCOME_QUEUE_TIMEOUT);
+    return exchange_come_later(x, held ? OUTCOME_HOLD_TIMEOUT : OUTCOME_QUEUE_TIMEOUT);
 }
 
 enum state exchange_no_turn(struct exchange *x, enum dx_turn_answer why)
@@ -136,9 +136,9 @@ enum state exchange_no_turn(struct exchange *x, enum dx_turn_answer why)
     if (why == DX_TURN_LATE)
         return exchange_waited_in_vain(x);
     if (why == DX_TURN_FULL)
-        return come_later(x, dx_turn_held(&x->turn) ? OUTCOME_HOLD_FULL : OUTCOME_QUEUE_FULL);
+        return exchange_come_later(x, dx_turn_held(&x->turn) ? OUTCOME_HOLD_FULL : OUTCOME_QUEUE_FULL);
     if (why == DX_TURN_NO_MEMORY)
-        return come_later(x, OUTCOME_NO_MEMORY);
+        return exchange_come_later(x, OUTCOME_NO_MEMORY);
     if (why == DX_TURN_GONE)
         return exchange_answer(x, OUTCOME_POOL_DOWN, "the pool has left the configuration");
     return exchange_answer(x, x->tried.n == 0 ? OUTCOME_POOL_DOWN : x->connect_outcome, x->reason);

@@ -379,6 +379,7 @@ static void control_free(struct control *c)
     }
     look_end(c);
     doors_close(c);
+    maintenance_fini(c);
     history_stop(c);
     end_child(c);
     leavers_end(c);

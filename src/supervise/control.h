@@ -12,6 +12,7 @@
 #include "diplex/admin.h"
 #include "diplex/admin/history.h"
 #include "diplex/board.h"
+#include "diplex/board/switches.h"
 #include "diplex/board/seats.h"
 #include "diplex/census.h"
 #include "diplex/config.h"
@@ -297,8 +298,10 @@ struct control {
         bool ok;
         char text[sizeof((struct dx_err){{0}}.text)]; /* why not, or which settings wait for a restart */
     } last_reload;
-    enum dx_log_level log_level; /* in force: the configuration's, or an operator's */
-    const char **listen_shown;   /* for the facts */
+    enum dx_log_level log_level;         /* in force: the configuration's, or an operator's */
+    char *maintained[DX_BOARD_SWITCHES]; /* what is under maintenance by hand; "": everything */
+    size_t maintained_n;
+    const char **listen_shown; /* for the facts */
 
     struct activation given;
     struct watchdog watchdog;
@@ -405,6 +408,12 @@ bool drain_server(struct control *c, enum dx_admin_drain what, struct dx_slice s
 /* POST /hold and /release. True: *out is JSON; else the reason for a person. */
 bool hold_pool(struct control *c, enum dx_board_hold hold, struct dx_slice pool,
                struct dx_text *out) DX_CHECKED;
+
+/* ---- maintenance.c ---- */
+
+/* POST /maintenance: of a pool, a route, or ("" or "*") everything. False: the reason for a person. */
+bool maintenance_switch(struct control *c, bool on, struct dx_slice name, struct dx_text *out) DX_CHECKED;
+void maintenance_fini(struct control *c);
 
 /* ---- doors.c: where admin is asked ---- */
 

@@ -46,6 +46,8 @@ static void tell(void *arg, struct dx_admin_facts *out)
                    .error = c->last_reload.ok ? NULL : c->last_reload.text,
                    .after_restart = c->last_reload.ok ? c->last_reload.text : ""},
         .log_level = c->log_level,
+        .maintained = c->maintained,
+        .maintained_n = c->maintained_n,
         .config = c->now->config,
         .board = c->board,
         .health = c->health,
@@ -107,6 +109,13 @@ static bool hold(void *arg, enum dx_board_hold what, struct dx_slice pool, struc
     return hold_pool(c, what, pool, out);
 }
 
+static bool maintain(void *arg, bool on, struct dx_slice name, struct dx_text *out)
+{
+    struct control *c = arg;
+    DX_MAGIC_OK(c, CONTROL_MAGIC);
+    return maintenance_switch(c, on, name, out);
+}
+
 const struct dx_admin_owner *door_owner(struct control *c, struct dx_admin_owner *out)
 {
     *out = (struct dx_admin_owner){.facts = tell,
@@ -117,6 +126,7 @@ const struct dx_admin_owner *door_owner(struct control *c, struct dx_admin_owner
                                    .level = set_level,
                                    .drain = drain,
                                    .hold = hold,
+                                   .maintenance = maintain,
                                    .history = history_tell,
                                    .arg = c};
     return out;

@@ -111,6 +111,7 @@ void letters_receive(struct control *c)
         case DX_LETTER_BOARD:
         case DX_LETTER_NEWS:
         case DX_LETTER_LISTEN:
+        case DX_LETTER_PAGES:
         case DX_LETTER_CONFIG:
         case DX_LETTER_DRAINS:
         case DX_LETTER_PING:
@@ -180,6 +181,26 @@ static void send_crew(struct control *c)
     letters_send(c, &letter);
 }
 
+/* The pages that the plan names; most name none. */
+static bool send_pages(struct control *c, const struct plan *p)
+{
+    struct dx_letter letter = {.type = DX_LETTER_PAGES, .fd = -1};
+    struct dx_text pages;
+
+    if (p->config->page_files_n == 0)
+        return true;
+    dx_text_init(&pages);
+    dx_config_pages_write(p->config, &pages);
+    if (!pages.failed)
+        letter.fd = dx_fd_memory_file("diplex-pages", dx_slice_of(pages.p, pages.n));
+    dx_text_fini(&pages);
+    if (letter.fd < 0)
+        return false;
+    letters_send(c, &letter);
+    dx_fd_close(&letter.fd);
+    return true;
+}
+
 bool letters_send_plan(struct control *c, const struct plan *p, bool with_shared)
 {
     struct dx_letter letter;
@@ -193,6 +214,8 @@ bool letters_send_plan(struct control *c, const struct plan *p, bool with_shared
         }
     }
     send_crew(c);
+    if (!send_pages(c, p))
+        return false;
     letter = (struct dx_letter){.type = DX_LETTER_CONFIG, .number = p->generation, .fd = -1};
     letter.fd = dx_fd_memory_file("diplex-config", dx_slice_of(p->source.text, p->source.n));
     if (letter.fd < 0)

@@ -53,10 +53,11 @@ struct plan *plan_of_source(struct dx_control_source *source, struct dx_text *re
     *source = (struct dx_control_source){NULL, 0, NULL};
     p->config = dx_config_parse(dx_slice_of(p->source.text, p->source.n), p->source.name, dx_control_env,
                                 NULL, &faults);
-    if (!p->config)
+    bool good = p->config && dx_config_pages_read(p->config, &faults);
+    if (!good)
         report_faults(p, &faults, report, first);
     dx_config_faults_fini(&faults);
-    if (!p->config)
+    if (!good)
         goto out;
     p->workers = control_workers(p->config);
     if (copy_pools(p))

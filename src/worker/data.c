@@ -46,6 +46,20 @@ static bool begin(struct data *d, const struct dx_config *c, struct dx_err *err)
     return true;
 }
 
+/* What came in front of the configuration, if anything did, belongs to it alone. */
+static bool take_pages(struct data *d, struct dx_snapshot *s, struct dx_err *err)
+{
+    char *text = NULL;
+    size_t n = 0;
+
+    if (d->pages >= 0 && !dx_fd_read_all(d->pages, CONFIG_MAX, &text, &n))
+        return dx_err_sys(err, "cannot read the pages");
+    dx_fd_close(&d->pages);
+    bool ok = dx_snapshot_take_pages(s, dx_slice_of(text, n));
+    free(text);
+    return ok || dx_err_set(err, "the pages are not those of the configuration, or out of memory");
+}
+
 static bool use_config(struct data *d, const struct dx_letter *l, struct dx_err *err)
 {
     char *text = NULL;
@@ -62,6 +76,10 @@ static bool use_config(struct data *d, const struct dx_letter *l, struct dx_err 
     free(text);
     if (s == NULL)
         return false;
+    if (!take_pages(d, s, err)) {
+        dx_snapshot_unref(&s);
+        return false;
+    }
     if (!archive_add(&d->archive, s)) {
         dx_snapshot_unref(&s);
         return dx_err_set(err, "out of memory");
@@ -247,6 +265,26 @@ static void on_census(struct data *d, const struct dx_letter *l)
         dx_log(DX_LOG_ERROR, "no_census", DX_KS("reason", err.text));
 }
 
+static void on_level(uint64_t level)
+{
+    if (level <= DX_LOG_ERROR)
+        dx_log_set_level((enum dx_log_level)level);
+}
+
+static void on_workers(struct data *d, const char *parts)
+{
+    if (d->board != NULL)
+        crew_on_workers(d, parts);
+}
+
+/* Its descriptor, in place of an earlier one. */
+static void keep(int *fd, struct dx_letter *l)
+{
+    dx_fd_close(fd);
+    *fd = l->fd;
+    l->fd = -1;
+}
+
 static void on_letter(struct data *d, struct dx_letter *l)
 {
     switch (l->type) {
@@ -254,15 +292,16 @@ static void on_letter(struct data *d, struct dx_letter *l)
         on_board(d, l);
         break;
     case DX_LETTER_NEWS:
-        d->news = l->fd;
-        l->fd = -1;
+        keep(&d->news, l);
         break;
     case DX_LETTER_LISTEN:
         sockets_take(d->sockets, l);
         break;
     case DX_LETTER_WORKERS:
-        if (d->board != NULL)
-            crew_on_workers(d, l->text);
+        on_workers(d, l->text);
+        break;
+    case DX_LETTER_PAGES:
+        keep(&d->pages, l);
         break;
     case DX_LETTER_CONFIG:
         on_config(d, l);
@@ -283,8 +322,7 @@ static void on_letter(struct data *d, struct dx_letter *l)
         on_look(d, l->number);
         break;
     case DX_LETTER_LEVEL:
-        if (l->number <= DX_LOG_ERROR)
-            dx_log_set_level((enum dx_log_level)l->number);
+        on_level(l->number);
         break;
     case DX_LETTER_STOP:
         on_stop(d, l->number);
@@ -359,6 +397,7 @@ static void fini(struct data *d)
     dx_loop_free(&d->loop);
     confines_fini(&d->confines);
     dx_fd_close(&d->news);
+    dx_fd_close(&d->pages);
     dx_fd_close(&d->report);
     dx_fd_close(&d->letters);
 }
@@ -373,7 +412,7 @@ int dx_data_run(int letters_fd)
     logs_init(&d->logs);
     sockets_init(d->sockets);
     d->letters = letters_fd;
-    d->news = -1;
+    d->news = d->pages = -1;
     d->report = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     archive_init(&d->archive, d->report);
     d->letters_watch.on_event = on_letters;

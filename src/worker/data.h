@@ -36,6 +36,7 @@ void sockets_close_all(struct sockets all[SOCKETS_MAX]);
 struct data {
     struct dx_loop *loop;
     int letters, news, report;
+    int pages; /* for the next configuration; -1: none */
     struct dx_watch letters_watch, report_watch;
     struct dx_timer deadline;
     struct dx_board *board;

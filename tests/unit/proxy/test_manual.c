@@ -70,6 +70,13 @@ START_TEST(outcomes)
 }
 END_TEST
 
+START_TEST(placeholders)
+{
+    dx_proxy_print_placeholders(&table);
+    expect(ERRORS, "placeholders");
+}
+END_TEST
+
 START_TEST(pages)
 {
     dx_proxy_print_pages(&table);
@@ -93,6 +100,7 @@ int main(void)
     tcase_add_test(c, states);
     tcase_add_test(c, outcomes);
     tcase_add_test(c, pages);
+    tcase_add_test(c, placeholders);
     tcase_add_test(c, keys_of_the_access_log);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
