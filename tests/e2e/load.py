@@ -13,6 +13,7 @@ import collections
 import contextlib
 import itertools
 import json
+import os
 import socket
 import threading
 import time
@@ -22,6 +23,7 @@ import websockets.sync.client
 from wire import PATIENCE
 
 ANSWER_WITHIN = 4 * PATIENCE
+ROUNDS = int(os.environ.get('DIPLEX_NODROP_ROUNDS', '1'))  # more for a longer run by hand
 
 
 class Lost(Exception):
