@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "cli/cli.h"
+#include "cli/json.h"
 #include "diplex/os/fd.h"
 
 #define HEALTH_TIMEOUT_MS 5000
@@ -163,7 +164,7 @@ static void print_unapplied(const char *json)
     const char *at = json ? strstr(json, key) : NULL;
     size_t n = at ? strcspn(at + sizeof key - 1, "\"") : 0;
     if (n)
-        printf("a restart is needed for: %.*s\n", (int)n, at + sizeof key - 1);
+        printf("in force after `diplex upgrade` or a restart: %.*s\n", (int)n, at + sizeof key - 1);
 }
 
 int cli_reload(const struct cli_options *o)
@@ -184,6 +185,18 @@ int cli_reload(const struct cli_options *o)
     return exit_code;
 }
 
+static void print_upgraded(struct dx_slice body)
+{
+    struct dx_arena arena;
+    dx_arena_init(&arena, NULL, 0);
+    const struct json *told = json_read(&arena, body);
+    struct dx_slice from = json_text(told, "from"), to = json_text(told, "to");
+    printf("upgraded from %.*s to %.*s: data process %.0f serves, the one before it finishes what it has "
+           "begun\n",
+           DX_SLICE_ARGS(from), DX_SLICE_ARGS(to), json_number(told, "data_pid"));
+    dx_arena_reset(&arena);
+}
+
 int cli_upgrade(const struct cli_options *o)
 {
     struct dx_fetch_answer answer;
@@ -191,7 +204,7 @@ int cli_upgrade(const struct cli_options *o)
     if (!cli_ask(o, "POST", "/upgrade", RELOAD_TIMEOUT_MS, &answer, &exit_code))
         return exit_code;
     if (answer.status == 200) {
-        fputs(answer.body ? answer.body : "", stdout);
+        print_upgraded(dx_slice_of(answer.body, answer.body_n));
     } else {
         fprintf(stderr, "%s\ndiplex: not upgraded, the old one goes on\n", answer.body ? answer.body : "");
         exit_code = answer.status == 422 ? CLI_USAGE : CLI_FAILED;

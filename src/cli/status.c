@@ -52,7 +52,7 @@ static void reload_line(struct paint *p, const struct json *root)
     if (any && ok)
         paint_f(p, PAINT_PLAIN, ", reloaded %.*s ago", DX_SLICE_ARGS(when));
     if (waits.n)
-        paint_f(p, PAINT_WARN, "; a restart is needed for: %.*s", DX_SLICE_ARGS(waits));
+        paint_f(p, PAINT_WARN, "; after an upgrade or a restart: %.*s", DX_SLICE_ARGS(waits));
     paint_end(p);
     if (!any || ok)
         return;

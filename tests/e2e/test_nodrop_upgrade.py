@@ -98,7 +98,7 @@ def test_the_program_file_may_be_another_one_by_then(upgradable):
     shutil.copy(f'/proc/{site.pid}/exe', site.program)
     old = data_of(site)
     done = run_diplex('upgrade', '-c', site.config_path)
-    assert done.returncode == 0, done
+    assert done.returncode == 0 and f'data process {data_of(site)} serves' in done.stdout, done
     assert data_of(site) != old and os.readlink(f'/proc/{site.pid}/exe') == str(site.program)
 
 

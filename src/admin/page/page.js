@@ -178,7 +178,7 @@ const page = {
     reloads(status) {
         const last = status.last_reload;
         let text = `Generation ${status.generation} of ${shown(status.file)}; no reload was asked for since the start.`;
-        if (last?.ok) text = `Generation ${status.generation}, reloaded ${span(last.ms_ago)} ago.` + (last.after_restart ? ` Takes effect only after a restart: ${shown(last.after_restart)}.` : '');
+        if (last?.ok) text = `Generation ${status.generation}, reloaded ${span(last.ms_ago)} ago.` + (last.after_restart ? ` Takes effect only after an upgrade or a restart: ${shown(last.after_restart)}.` : '');
         else if (last) text = `The reload ${span(last.ms_ago)} ago was refused; generation ${status.generation} stays in force: ${shown(last.error, 600)}`;
         say($('reloaded'), text);
         $('reloaded').classList.toggle('trouble', !!last && !last.ok);
