@@ -115,13 +115,14 @@ static const struct cli_command commands[] = {
      CLI_POOLS},
     {"release", "cat", 1, 1, cli_release, "POOL [-c FILE] [-a PATH]",
      "let the requests go on that `diplex hold` keeps", "", CLI_POOLS},
-    {"maintenance", "ca", 0, 2, cli_maintenance, "[on|off [POOL|ROUTE]] [-c FILE] [-a PATH]",
+    {"maintenance", "cat", 0, 2, cli_maintenance, "[on|off [POOL|ROUTE]] [-c FILE] [-a PATH]",
      "answer in place of the application while it is worked on",
      "ROUTE is written as in the configuration: /shop/ or example.com/; without a name it is everything.\n"
      "Clients get the page of `maintenance` in the configuration, those in its `allow` the application. It\n"
-     "takes effect at once, lasts over reloads, and ends with `off` or with diplex. Without `on` and `off`\n"
-     "it prints what is on. Exit code 2: there is no such pool or route; 1: nothing answers.\n",
-     CLI_NOTHING},
+     "takes effect at once, lasts over reloads and upgrades, and ends with `off` or with diplex. Without "
+     "`on`\n"
+     "and `off` it prints what is on. Exit code 2: there is no such pool or route; 1: nothing answers.\n",
+     CLI_SWITCH},
     {"version", "", 0, 0, version, "", "print the version", "", CLI_NOTHING},
     {"help", "", 0, 1, help, "[COMMAND]", "print this, or the help of one command", "", CLI_COMMANDS},
     {"manual", "", 0, 1, cli_manual, "[PAGE]", NULL,

@@ -33,6 +33,7 @@ enum cli_words {
     CLI_LEVEL,   /* `level`, and then one of the log */
     CLI_SERVERS, /* these two as the running diplex knows them */
     CLI_POOLS,
+    CLI_SWITCH, /* `on` or `off`, and then what there is to switch so */
 };
 
 struct cli_option { /* a row of options.def */

@@ -89,7 +89,8 @@ int cli_completion(const struct cli_options *o)
 
 struct line {
     char **words;
-    int n; /* the last one is being completed; it may be empty */
+    int n;             /* the last one is being completed; it may be empty */
+    const char *first; /* that is neither an option nor its value, before that one and after the command */
 };
 
 static const char *current(const struct line *l) { return l->n ? l->words[l->n - 1] : ""; }
@@ -145,13 +146,42 @@ static void offer_name(const struct line *l, struct dx_slice name)
         printf("%.*s\t\n", DX_SLICE_ARGS(name));
 }
 
+/* A route as the configuration writes it; those beyond the board's room and what had none have no path. */
+static void offer_route(const struct line *l, const struct json *route)
+{
+    struct dx_slice host = json_text(route, "host"), prefix = json_text(route, "prefix");
+    struct dx_text name;
+    if (prefix.n == 0 || prefix.p[0] != '/')
+        return;
+    dx_text_init(&name);
+    dx_text_add(&name, host);
+    dx_text_add(&name, prefix);
+    if (!name.failed)
+        offer_name(l, dx_slice_of(name.p, name.n));
+    dx_text_fini(&name);
+}
+
+/* On: pools and routes. Off: what is on, but for everything, which needs no name. */
+static void offer_switches(const struct line *l, const struct json *all)
+{
+    bool on = strcmp(l->first, "on") == 0;
+    const struct json *name = on ? NULL : json_first(json_at(all, "maintenance"), "switched_on");
+    for (; name; name = name->next)
+        if (!dx_slice_eq(name->text, DX_SLICE("*")))
+            offer_name(l, name->text);
+    for (const struct json *route = on ? json_first(all, "routes") : NULL; route; route = route->next)
+        offer_route(l, route);
+}
+
 static void offer_those_in(const struct line *l, struct dx_slice status, enum cli_words what)
 {
     struct dx_arena arena;
     dx_arena_init(&arena, NULL, 0);
     const struct json *all = json_read(&arena, status);
+    if (what == CLI_SWITCH)
+        offer_switches(l, all);
     for (const struct json *pool = json_first(all, "pools"); pool; pool = pool->next) {
-        if (what == CLI_POOLS)
+        if (what == CLI_POOLS || (what == CLI_SWITCH && strcmp(l->first, "on") == 0))
             offer_name(l, json_text(pool, "name"));
         const struct json *server = what == CLI_SERVERS ? json_first(pool, "servers") : NULL;
         for (; server; server = server->next)
@@ -194,7 +224,8 @@ static const char *const levels[] = {"debug", "info", "warn", "error"};
 static void offer_words(struct line *l, const struct cli_command *c, enum cli_words what)
 {
     static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
-    static const char *const shells[] = {"bash", "zsh", "fish"}, *const level[] = {"level"};
+    static const char *const shells[] = {"bash", "zsh", "fish"}, *const level[] = {"level"},
+                             *const on_off[] = {"on", "off"};
     switch (what) {
     case CLI_NOTHING:
         return;
@@ -213,6 +244,9 @@ static void offer_words(struct line *l, const struct cli_command *c, enum cli_wo
     case CLI_LEVEL:
         offer_all(l, level, DX_COUNT(level));
         return;
+    case CLI_SWITCH:
+        offer_all(l, on_off, DX_COUNT(on_off));
+        return;
     case CLI_SERVERS:
     case CLI_POOLS:
         offer_names(l, c, what);
@@ -221,20 +255,21 @@ static void offer_words(struct line *l, const struct cli_command *c, enum cli_wo
 }
 
 /* Words that are neither options nor their values, before the current one. */
-static int plain_words(const struct line *l, const struct cli_command *c)
+static int plain_words(struct line *l, const struct cli_command *c)
 {
     int plain = 0;
     for (int i = 1; i < l->n - 1; i++) {
         const struct cli_option *o = option_of(c, l->words[i]);
+        if (l->words[i][0] != '-' && !o && plain++ == 0)
+            l->first = l->words[i];
         i += o && o->value;
-        plain += l->words[i][0] != '-' && !o;
     }
     return plain;
 }
 
 int cli_complete(const struct cli_options *o)
 {
-    struct line l = {o->rest, o->rest_n};
+    struct line l = {o->rest, o->rest_n, NULL};
     const struct cli_command *c =
         l.n > 1 && l.words[0][0] != '-' ? cli_command_find(l.words[0]) : cli_command_find("run");
     if (l.n < 2 && current(&l)[0] != '-') {
@@ -252,5 +287,7 @@ int cli_complete(const struct cli_options *o)
         offer_words(&l, c, c->complete);
     else if (plain_words(&l, c) == 1 && c->complete == CLI_LEVEL)
         offer_all(&l, levels, DX_COUNT(levels));
+    else if (plain_words(&l, c) == 1 && c->complete == CLI_SWITCH)
+        offer_names(&l, c, CLI_SWITCH);
     return CLI_OK;
 }

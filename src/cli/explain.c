@@ -305,6 +305,23 @@ static struct dx_slice example_trace(struct explained *e, char value[DX_TRACE_PA
     return dx_slice_of(value, DX_TRACE_PARENT);
 }
 
+/* By the file; whether somebody switched it on besides, only the running diplex knows. */
+static bool explain_maintenance(const struct explained *e, const struct dx_route_config *route)
+{
+    const struct dx_maintenance_config *m = &route->maintenance;
+    const struct dx_forward_request who = {.peer_ip = dx_slice_str(e->peer_text),
+                                           .peer_trusted = e->trusted,
+                                           .trusted = e->config->trusted,
+                                           .trusted_n = e->config->trusted_n};
+    struct dx_slice ip = dx_forward_client_ip(&e->request.fields, &who);
+    if (!m->on)
+        return false;
+    bool passes = dx_config_networks_have(&m->allow, ip);
+    line("closed", "the file has `maintenance: on` for this route; this client, %.*s, is %s",
+         DX_SLICE_ARGS(ip), passes ? "in `allow`, and passes" : "not in `allow`");
+    return !passes;
+}
+
 static int explain_head(struct explained *e, const struct dx_pool_config *pool)
 {
     char id[2 * ID_BYTES + 1], traceparent[DX_TRACE_PARENT] = "";
@@ -378,6 +395,8 @@ static int explain_request(struct explained *e)
         line("route", "%s%s (built in)", route->host, route->path);
     explain_choice(e, route);
     explain_pool(e, route);
+    if (explain_maintenance(e, route))
+        return refused(route->maintenance.status, "the page of `maintenance` (outcome maintenance)");
     if (r->websocket && pool->kind == DX_KIND_WSGI)
         return refused(
             501, "a wsgi pool cannot speak WebSocket: route the path to an asgi pool (upgrade_refused)");

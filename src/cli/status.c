@@ -100,12 +100,29 @@ static void traffic_line(struct paint *p, const struct json *root)
     paint_end(p);
 }
 
+static void maintenance_line(struct paint *p, const struct json *root, const char *key, const char *how)
+{
+    const struct json *name = json_first(json_at(root, "maintenance"), key);
+    if (!name)
+        return;
+    label(p, "closed");
+    for (const char *gap = "maintenance of "; name; name = name->next, gap = ", ") {
+        paint_str(p, PAINT_WARN, gap);
+        paint_text(p, PAINT_WARN,
+                   dx_slice_eq(name->text, DX_SLICE("*")) ? DX_SLICE("everything") : name->text);
+    }
+    paint_str(p, PAINT_WARN, how);
+    paint_end(p);
+}
+
 void status_head(struct paint *p, const struct json *root)
 {
     state_line(p, root);
     reload_line(p, root);
     doors_line(p, root);
     traffic_line(p, root);
+    maintenance_line(p, root, "switched_on", ", by hand: `diplex maintenance off` ends it");
+    maintenance_line(p, root, "on_by_file", ", by the file");
 }
 
 /* ---- pools ---- */

@@ -109,6 +109,15 @@ static bool statuses_of(struct dx_slice key, struct dx_page_use *use)
     return true;
 }
 
+/* "4xx" after "4XX"; the same key twice is a fault of any mapping. */
+static bool is_there(const struct dx_page_uses *uses, struct dx_page_use use)
+{
+    for (unsigned i = 0; i < uses->n; i++)
+        if (uses->at[i].from == use.from && uses->at[i].to == use.to)
+            return true;
+    return false;
+}
+
 void dx_config_read_error_pages(struct dx_config_reader *r, const struct dx_config_setting *s,
                                 struct dx_node *v, void *base)
 {
@@ -131,11 +140,27 @@ void dx_config_read_error_pages(struct dx_config_reader *r, const struct dx_conf
                             DX_SLICE_ARGS(key->text));
             continue;
         }
+        if (is_there(&uses, use)) {
+            dx_config_fault(r, key, "'%.*s' has its pages already", DX_SLICE_ARGS(key->text));
+            continue;
+        }
         memcpy(name, key->text.p, 3);
         name[3] = '\0';
         add_uses(r, name, v->pairs[i].value, use, &uses);
     }
     memcpy((char *)base + s->place, &uses, sizeof(uses));
+}
+
+bool dx_config_networks_have(const struct dx_networks *networks, struct dx_slice client_ip)
+{
+    struct dx_address a;
+
+    if (!dx_address_from_ip(client_ip, 0, &a))
+        a = (struct dx_address){.u.sa = {.sa_family = AF_UNIX}, .len = sizeof(sa_family_t)};
+    for (unsigned i = 0; i < networks->n; i++)
+        if (dx_cidr_match(&networks->at[i], &a))
+            return true;
+    return false;
 }
 
 /* --- the files --- */

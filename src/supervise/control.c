@@ -327,6 +327,9 @@ static bool watch_pools(struct control *c, struct dx_err *err)
     dx_health_believe(c->health, false);
     while (ok && c->heritage.bytes && heritage_next(&c->heritage, "pool", &rest, &line))
         pools_inherit(c, line);
+    rest = (struct dx_slice){NULL, 0};
+    while (ok && c->heritage.bytes && heritage_next(&c->heritage, "maintained", &rest, &line))
+        maintenance_inherit(c, line);
     return ok;
 }
 

@@ -413,6 +413,8 @@ bool hold_pool(struct control *c, enum dx_board_hold hold, struct dx_slice pool,
 
 /* POST /maintenance: of a pool, a route, or ("" or "*") everything. False: the reason for a person. */
 bool maintenance_switch(struct control *c, bool on, struct dx_slice name, struct dx_text *out) DX_CHECKED;
+/* What was on in the program before us, on the same board or on a new one. */
+void maintenance_inherit(struct control *c, struct dx_slice name);
 void maintenance_fini(struct control *c);
 
 /* ---- doors.c: where admin is asked ---- */

@@ -124,6 +124,13 @@ static void write_pools(struct writing *w)
     }
 }
 
+/* The board knows the names only by what they are hashed to. */
+static void write_maintained(struct writing *w)
+{
+    for (size_t i = 0; i < w->control->maintained_n; i++)
+        dx_text_addf(&w->text, "maintained %s\n", w->control->maintained[i]);
+}
+
 static void write_all(struct writing *w, int own)
 {
     const struct control *c = w->control;
@@ -143,6 +150,7 @@ static void write_all(struct writing *w, int own)
     write_sockets(w);
     write_counters(w);
     write_pools(w);
+    write_maintained(w);
     for (unsigned i = 0; i < c->upgrade.asked_n; i++)
         dx_text_addf(&w->text, "asked %d\n", name_fd(w, dx_admin_reply_fd(c->upgrade.asked[i])));
     dx_text_addf(&w->text, "text %zu %s\n", c->now->source.n, c->now->source.name);

@@ -2,7 +2,7 @@
 /*
  * Maintenance by hand: the names that an operator switched on, and the switches on the board that the workers
  * look at. A name is a pool's, a route's as in the configuration, or nothing for everything. It stays on over
- * reloads and starts of data, also while the file does not name it, and ends with diplex.
+ * reloads, starts of data and upgrades, also while the file does not name it, and ends with diplex.
  */
 #include <stdlib.h>
 
@@ -102,6 +102,19 @@ bool maintenance_switch(struct control *c, bool on, struct dx_slice name, struct
     if (!on && is_on)
         switch_off(c, at);
     return true;
+}
+
+void maintenance_inherit(struct control *c, struct dx_slice name)
+{
+    char *known = dx_slice_dup(name);
+    bool room = known && c->maintained_n < DX_BOARD_SWITCHES;
+
+    if (room && dx_board_switch_set(c->board, name, true)) {
+        c->maintained[c->maintained_n++] = known;
+        return;
+    }
+    dx_log(DX_LOG_ERROR, "maintenance_lost", DX_KL("of", name));
+    free(known);
 }
 
 void maintenance_fini(struct control *c)

@@ -9,8 +9,8 @@ import threading
 
 import pytest
 
-from harness import free_port, has_ended, one_pool, run_diplex
-from wire import wait_until
+from harness import VALGRIND, one_pool, run_diplex
+from wire import RawClient, wait_until
 
 BROWSER = 'text/html,application/xhtml+xml,*/*;q=0.8'
 AXIOS = 'application/json, text/plain, */*'
@@ -265,3 +265,63 @@ def test_a_request_that_runs_finishes(diplex, scripted, admin):
         assert status()['maintenance'] == {'switched_on': ['*'], 'on_by_file': []}
         go_on.set()
         assert client.response().body == b'done'
+
+
+def test_who_comes_through_a_unix_socket_may_pass(diplex, scripted, directory):
+    front = str(directory / 'front.sock')
+    config = one_pool('wsgi', scripted(answer_all), listen=['@LISTEN@', f'unix:{front}'], maintenance={'on': 'yes', 'allow': 'unix'})
+    site = diplex(config)
+    with RawClient(front) as client:
+        assert client.ask('GET', '/').status == 200
+    assert site.get('/').status == 503
+
+
+def told(site):
+    """What `diplex status` says of it to people."""
+    done = run_diplex('status', '-c', site.config_path)
+    assert done.returncode == 0, done.stderr
+    return [line.removeprefix('closed').strip() for line in done.stdout.splitlines() if line.startswith('closed')]
+
+
+def test_it_is_told_to_people(diplex, scripted, admin):
+    site = diplex(
+        one_pool(
+            'wsgi', scripted(answer_all), admin=admin, maintenance={'status': 500, 'allow': '192.0.2.1'}, trusted_proxies='loopback',
+            routes={'/': 'app', '/shop/': {'pool': 'app', 'maintenance': {'on': 'yes'}}},
+        )
+    )  # fmt: skip
+    assert told(site) == ['maintenance of /shop/, by the file']
+    switch(site, 'on', 'app')
+    switch(site, 'on')
+    byhand, byfile = told(site)
+    assert byhand == 'maintenance of app, everything, by hand: `diplex maintenance off` ends it' and '/shop/' in byfile
+
+    def explained(target, *options, code):
+        done = run_diplex('explain', 'GET', target, '-c', site.config_path, *options)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    said = explained('/shop/x', code=1)
+    assert 'maintenance: on' in said and '127.0.0.1, is not in `allow`' in said and '500 Internal Server Error, from diplex itself' in said
+    for options in (('-f', '192.0.2.1'), ('-H', 'X-Forwarded-For: 192.0.2.1')):
+        said = explained('/shop/x', *options, code=0)
+        assert '192.0.2.1, is in `allow`, and passes' in said and 'sent to the server' in said
+    assert 'maintenance' not in explained('/', code=0), 'what is on by hand is not in the file'
+
+
+@pytest.mark.skipif(VALGRIND, reason='the tool itself is not started again by an exec')
+def test_what_was_switched_by_hand_goes_on_after_an_upgrade(diplex, scripted, admin):
+    site = diplex(one_pool('wsgi', scripted(answer_all), admin=admin, routes={'/': 'app', '/shop/': 'app', '/open/': 'app'}))
+    switch(site, 'on', '/shop/')
+    for _ in range(2):
+        done = run_diplex('upgrade', '-c', site.config_path)
+        assert done.returncode == 0, done.stderr
+        assert state(site) == {'switched_on': ['/shop/'], 'on_by_file': []}
+        assert (site.get('/shop/').status, site.get('/').status) == (503, 200)
+    switch(site, 'off', '/shop/')
+    assert state(site)['switched_on'] == [] and site.get('/shop/').status == 200
+    switch(site, 'on')
+    assert run_diplex('upgrade', '-c', site.config_path).returncode == 0
+    assert state(site)['switched_on'] == ['*'] and site.get('/open/').status == 503
+    switch(site, 'off')
+    assert [site.get(target).status for target in ('/', '/shop/', '/open/')] == [200, 200, 200]

@@ -507,6 +507,22 @@ def test_a_strangers_bytes_are_text_and_nothing_else(browser, pretending):
 
 
 @plain_build
+def test_maintenance_is_told_at_the_top(browser, carried, gunicorn):
+    _, door = carried(
+        one_pool('wsgi', gunicorn(), routes={'/': 'app', '/shop/': 'app', '/closed/': {'pool': 'app', 'maintenance': {'on': 'yes'}}})
+    )
+    browser.open(door.url)
+    shows(browser, '#banners', 'Maintenance of /closed/, by the file')
+    assert run_diplex('maintenance', 'on', '/shop/', '-a', door.path).returncode == 0
+    shows(browser, '#banners', 'Maintenance of /shop/, switched on by hand')
+    assert run_diplex('maintenance', 'on', '-a', door.path).returncode == 0
+    shows(browser, '#banners', 'Maintenance of /shop/, everything, switched on by hand')
+    for name in ('/shop/', '*'):
+        assert run_diplex('maintenance', 'off', name, '-a', door.path).returncode == 0
+    browser.wait("!document.querySelector('#banners').innerText.includes('by hand')", 'the banner to go', SOON)
+    assert 'by the file' in browser.evaluate("document.querySelector('#banners').innerText")
+
+
 def test_when_diplex_is_gone_the_page_says_so_and_finds_it_again(browser, carried, gunicorn):
     """What was shown stays, marked as old; and a new diplex's history does not mix with that of the old one."""
     browser.expected = ('Failed to load resource', 'ERR_')

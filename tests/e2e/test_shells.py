@@ -60,6 +60,17 @@ def test_pools_and_servers_are_those_of_the_running_one(running):
     assert complete('drain', '-a', '/nowhere', '') == []
 
 
+def test_what_can_be_switched_to_maintenance(running):
+    at = ('-a', json.loads(running.config_path.read_text())['admin'])
+    assert complete('maintenance', '') == ['on', 'off'] and complete('maintenance', *at, 'of') == ['off']
+    assert sorted(complete('maintenance', 'on', *at, '')) == ['/', 'app', 'other-pool']
+    assert complete('maintenance', *at, 'on', 'ap') == ['app']
+    assert complete('maintenance', 'off', *at, '') == complete('maintenance', 'on', '-a', '/nowhere', '') == []
+    assert run_diplex('maintenance', 'on', 'app', *at).returncode == run_diplex('maintenance', 'on', *at).returncode == 0
+    assert complete('maintenance', *at, 'off', '') == ['app'], 'everything needs no name'
+    assert complete('maintenance', 'off', *at, 'app', '') == [], 'it takes one'
+
+
 # ---- in the shells -------------------------------------------------------------------------------------------------
 
 

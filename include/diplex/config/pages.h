@@ -26,6 +26,8 @@ struct dx_page_use { unsigned from, to, file; };
 struct dx_page_uses { struct dx_page_use *at; unsigned n; };
 
 struct dx_networks { struct dx_cidr *at; unsigned n; const char **words; unsigned words_n; };
+/* Of a client by its address; one without an address came through a Unix socket, and is one of `unix`. */
+bool dx_config_networks_have(const struct dx_networks *networks, struct dx_slice client_ip);
 
 struct dx_maintenance_config {
     bool on; /* by the file; an operator may switch it on besides */

@@ -197,12 +197,23 @@ const page = {
         if (status.state === 'restarting') list.push({ key: 'data', level: 'warn', text: 'The data process is being started again; connections that were open are lost.' });
         if (status.state === 'stopping') list.push({ key: 'stop', level: 'warn', text: 'diplex is stopping.' });
         if (status.last_reload && !status.last_reload.ok) list.push({ key: 'reload', level: 'warn', text: 'The last reload was refused: ' + shown(status.last_reload.error, 300) });
+        list.push(...this.maintenance(status.maintenance));
         for (const pool of status.pools) {
             const text = pool.servers.length ? `No server of pool ${shown(pool.name, 60)} is up.` : `Pool ${shown(pool.name, 60)} has no server: no address is known.`;
             if (pool.servers.every((server) => server.state === 'down')) list.push({ key: 'down ' + pool.name, level: 'bad', text });
         }
         if (status.snapshot?.missing_workers?.length) list.push({ key: 'workers', level: 'warn', text: `Workers that did not answer in time: ${status.snapshot.missing_workers.join(', ')}. Their requests are not shown.` });
         showBanners(list);
+    },
+
+    // What is answered in place of the application.
+    maintenance(told) {
+        const names = (list) => list.slice(0, 6).map((name) => (name === '*' ? 'everything' : shown(name, 80))).join(', ') + (list.length > 6 ? ` and ${count(list.length - 6)} more` : '');
+        const [byHand, byFile] = [told?.switched_on || [], told?.on_by_file || []];
+        const list = [];
+        if (byHand.length) list.push({ key: 'maintenance', level: 'warn', text: `Maintenance of ${names(byHand)}, switched on by hand: clients get its page and not the application. “diplex maintenance off” ends it.` });
+        if (byFile.length) list.push({ key: 'maintenance by file', level: 'warn', text: `Maintenance of ${names(byFile)}, by the file: clients get its page and not the application.` });
+        return list;
     },
 
     async settings() {
