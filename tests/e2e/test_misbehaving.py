@@ -56,7 +56,7 @@ def operated(diplex, directory):
             assert run('reload') == 'reloaded\n'
 
         def servers():
-            (pool,) = json.loads(run('status'))['pools']
+            (pool,) = json.loads(run('status', '--json'))['pools']
             return {server['address']: server for server in pool['servers']}
 
         site.run, site.change, site.servers = run, change, servers

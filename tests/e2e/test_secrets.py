@@ -136,6 +136,7 @@ def test_no_output_has_a_secret(diplex, scripted, directory, form):
     site.get(f'/?token={WORD}')
     run('status')
     run('status', '--json')
+    run('status', '--json')
     assert site.stop() == 0
     assert 'token=***' in site.stdout, 'the log has the parameter, and not its value'
     for output in (site.stdout, site.stderr, *outputs):
