@@ -99,13 +99,19 @@ enum dx_board_hold { DX_HOLD_NONE, DX_HOLD_WRITES, DX_HOLD_ALL };
 void dx_board_pool_hold_set(struct dx_board *b, uint32_t pool, enum dx_board_hold hold);
 enum dx_board_hold dx_board_pool_hold(const struct dx_board *b, uint32_t pool); /* one load */
 
-/* Who waits for a server of the pool. Data writes its own, under the lock of the pool's queue; read is the
- * sum of all data processes. */
-struct dx_board_waits {
-    uint32_t waiting; /* requests */
-    bool held;        /* because no server can take one; else because all slots are taken */
+/* Who waits in the pool's queue. Data writes its own, under the lock of the queue. */
+struct dx_board_queue {
+    uint32_t waiting, unsafe; /* requests; those of them with unsafe methods */
+    bool down;                /* no server can take one */
 };
-void dx_board_pool_waits_set(struct dx_board *b, uint32_t pool, struct dx_board_waits w);
+void dx_board_pool_queue_set(struct dx_board *b, uint32_t pool, struct dx_board_queue q);
+
+/* Of all data processes, and with what an operator has said. */
+struct dx_board_waits {
+    uint32_t held;   /* nobody may serve them, or nobody can */
+    uint32_t queued; /* all slots are taken */
+    bool for_server; /* some are held because no server can take one */
+};
 struct dx_board_waits dx_board_pool_waits(const struct dx_board *b, uint32_t pool);
 
 /* --- what a worker knows of a server: written by that worker only, read by control and by other workers ---

@@ -31,7 +31,7 @@ enum dx_census_flag {
     DX_CENSUS_STREAMING = 1, /* a tunnel, an event stream or their like */
     DX_CENSUS_LEFT = 2,      /* its client has left; the answer is read off */
     DX_CENSUS_QUEUED = 4,    /* waits for a slot */
-    DX_CENSUS_HELD = 8,      /* waits for a server */
+    DX_CENSUS_HELD = 8,      /* waits until a server may or can take it */
 };
 
 enum dx_census_word {

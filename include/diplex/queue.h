@@ -108,7 +108,7 @@ static inline bool dx_turn_waits(const struct dx_turn *t)
 {
     return atomic_load_explicit(&t->state, memory_order_relaxed) != DX_TURN_NONE;
 }
-/* True: it is held (no server can take it); false: it is queued (all slots are taken). */
+/* True: it is held (no server may or can take it); false: it is queued (all slots are taken). */
 bool dx_turn_held(const struct dx_turn *t);
 /* Milliseconds that it may still wait, at least 1: the pool's time for the reason of now, and for both reasons together no longer than both times. */
 uint64_t dx_turn_left(const struct dx_turn *t);

@@ -232,9 +232,8 @@ static uint64_t pool_value(const struct pool *p, enum family f, bool *has)
         return p->running;
     if (f == FAMILY_SLOTS || f == FAMILY_SLOTS_USED)
         return f == FAMILY_SLOTS ? p->slots : p->slots_used;
-    bool held = p->waits.held || p->hold == DX_HOLD_ALL;
     if (f == FAMILY_QUEUE || f == FAMILY_HOLD)
-        return held == (f == FAMILY_HOLD) ? p->waits.waiting : 0;
+        return f == FAMILY_HOLD ? p->waits.held : p->waits.queued;
     if (f == FAMILY_HOLD_ORDERED)
         return p->hold != DX_HOLD_NONE;
     return f == FAMILY_QUEUE_MAX ? c->queue.max : c->hold.max;

@@ -92,8 +92,8 @@ bool samples_take(const struct dx_board *board, const char *pool, struct dx_boar
     }
     struct dx_board_waits waits = dx_board_pool_waits(board, at);
     row->v[SERIES_SERVERS] = (uint32_t)n;
-    row->v[SERIES_QUEUED] = waits.held ? 0 : waits.waiting;
-    row->v[SERIES_HELD] = waits.held ? waits.waiting : 0;
+    row->v[SERIES_QUEUED] = waits.queued;
+    row->v[SERIES_HELD] = waits.held;
     dx_board_pool_sum(board, at, &sum);
     add_outcomes(&sum, now.endings);
     now.times = sum.times[DX_TIME_TOTAL];

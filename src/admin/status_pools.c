@@ -96,19 +96,16 @@ static void add_waits(const struct dx_admin_facts *f, const struct dx_pool_confi
 {
     static const char *const words[] = {NULL, "unsafe", "all"};
     enum dx_board_hold hold = DX_HOLD_NONE;
-    uint32_t waiting = 0;
-    bool held = false;
+    struct dx_board_waits waits = {.held = 0};
     if (at != DX_BOARD_NONE) {
-        const struct dx_board_waits waits = dx_board_pool_waits(f->board, at);
-        waiting = waits.waiting;
-        held = waits.held;
+        waits = dx_board_pool_waits(f->board, at);
         hold = dx_board_pool_hold(f->board, at);
     }
     put_number(out, "slots", pool->slots);
     dx_text_adds(out, ",");
-    put_number(out, "queued", held ? 0 : waiting);
+    put_number(out, "queued", waits.queued);
     dx_text_adds(out, ",");
-    put_number(out, "held", held ? waiting : 0);
+    put_number(out, "held", waits.held);
     dx_text_adds(out, ",");
     put_string(out, "hold", words[hold]);
 }

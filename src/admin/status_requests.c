@@ -32,6 +32,18 @@ static const char *server_name(const struct status *s, uint32_t server)
     return server < DX_BOARD_SERVERS && s->servers[server][0] ? s->servers[server] : NULL;
 }
 
+/* As the numbers of its pool: `slot` is queued, the others are held. */
+static const char *why_it_waits(const struct status *s, const struct dx_census_request *r)
+{
+    enum dx_board_hold hold =
+        r->pool < DX_BOARD_POOLS ? dx_board_pool_hold(s->facts->board, r->pool) : DX_HOLD_NONE;
+    if (!(r->flags & DX_CENSUS_HELD))
+        return "slot";
+    if (hold == DX_HOLD_WRITES)
+        return dx_board_pool_waits(s->facts->board, r->pool).for_server ? "server" : "hand";
+    return hold == DX_HOLD_ALL ? "hand" : "server";
+}
+
 static void put_request(const struct status *s, const struct dx_census_request *r, enum about about)
 {
     static const char *const keys[DX_CENSUS_WORDS] = {"id",    "method", "host", "path",
@@ -45,7 +57,7 @@ static void put_request(const struct status *s, const struct dx_census_request *
     dx_text_adds(out, ",");
     put_number(out, "age_ms", r->age_us / 1000);
     if (about == ABOUT_WAITING) {
-        dx_text_addf(out, ",\"why\":\"%s\"}", r->flags & DX_CENSUS_HELD ? "server" : "slot");
+        dx_text_addf(out, ",\"why\":\"%s\"}", why_it_waits(s, r));
         return;
     }
     dx_text_adds(out, ",");

@@ -81,18 +81,32 @@ enum dx_board_hold dx_board_pool_hold(const struct dx_board *b, uint32_t pool)
     return hold > DX_HOLD_ALL ? DX_HOLD_NONE : (enum dx_board_hold)hold;
 }
 
-void dx_board_pool_waits_set(struct dx_board *b, uint32_t pool, struct dx_board_waits w)
+void dx_board_pool_queue_set(struct dx_board *b, uint32_t pool, struct dx_board_queue q)
 {
-    atomic_store_explicit(&pool_at(b, pool)->waits[b->seat], w.waiting << 1 | w.held, memory_order_relaxed);
+    uint64_t word = ((uint64_t)q.waiting << UNSAFE_BITS | q.unsafe) << 1 | q.down;
+    atomic_store_explicit(&pool_at(b, pool)->waits[b->seat], word, memory_order_relaxed);
+}
+
+static struct dx_board_queue queue_of(uint64_t word)
+{
+    struct dx_board_queue q = {.waiting = (uint32_t)(word >> (UNSAFE_BITS + 1)),
+                               .unsafe = (uint32_t)(word >> 1 & ((1u << UNSAFE_BITS) - 1)),
+                               .down = (word & 1) != 0};
+    q.unsafe = q.unsafe < q.waiting ? q.unsafe : q.waiting;
+    return q;
 }
 
 struct dx_board_waits dx_board_pool_waits(const struct dx_board *b, uint32_t pool)
 {
-    struct dx_board_waits sum = {.waiting = 0};
+    struct dx_board_waits sum = {.held = 0};
+    enum dx_board_hold hold = dx_board_pool_hold(b, pool);
     for (unsigned s = 0; s < DX_BOARD_SEATS; s++) {
-        uint32_t word = atomic_load_explicit(&pool_at(b, pool)->waits[s], memory_order_relaxed);
-        sum.waiting += word >> 1;
-        sum.held |= (word & 1) != 0;
+        struct dx_board_queue q =
+            queue_of(atomic_load_explicit(&pool_at(b, pool)->waits[s], memory_order_relaxed));
+        uint32_t held = q.down || hold == DX_HOLD_ALL ? q.waiting : hold == DX_HOLD_WRITES ? q.unsafe : 0;
+        sum.held += held;
+        sum.queued += q.waiting - held;
+        sum.for_server |= q.down && q.waiting > 0;
     }
     return sum;
 }

@@ -35,8 +35,9 @@ struct list {
 struct pool {
     _Atomic uint32_t version;
     _Atomic uint32_t hold; /* enum dx_board_hold */
-    _Atomic uint32_t
-        waits[DX_BOARD_SEATS]; /* requests that wait, shifted by one; the lowest bit: they are held */
+    /* Requests that wait, shifted by UNSAFE_BITS + 1; those of them with unsafe methods, shifted by one;
+     * down. */
+    _Atomic uint64_t waits[DX_BOARD_SEATS];
     struct list copies[2];
 };
 
@@ -61,7 +62,8 @@ struct shared {
     _Atomic uint32_t slots_used[DX_BOARD_SEATS][DX_BOARD_SERVERS];
 };
 
-#define WHY_SHIFT 8
+#define WHY_SHIFT   8
+#define UNSAFE_BITS 31
 
 struct worker_part {
     _Alignas(64) _Atomic uint64_t counters[DX_COUNTER_COUNT];

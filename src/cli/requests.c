@@ -74,7 +74,9 @@ void status_request_line(struct paint *p, const struct status_request *r)
     char age[PAINT_SMALL], where[WHERE_BYTES];
     struct dx_slice state = json_text(r->of, "state"), why = json_text(r->of, "why");
     if (r->waits)
-        state = dx_slice_eq(why, DX_SLICE("server")) ? DX_SLICE("no server") : DX_SLICE("no slot");
+        state = dx_slice_eq(why, DX_SLICE("server")) ? DX_SLICE("no server")
+                : dx_slice_eq(why, DX_SLICE("hand")) ? DX_SLICE("held")
+                                                     : DX_SLICE("no slot");
     paint_right(p, r->age_ms >= 10000 ? PAINT_WARN : PAINT_PLAIN, 8, paint_time(r->age_ms, age));
     paint_cell(p, PAINT_PLAIN, 22, status_where(r, where, sizeof where));
     paint_cell(p, r->waits ? PAINT_WARN : PAINT_PLAIN, 12, state);

@@ -144,7 +144,7 @@ static void hold_words(struct paint *p, const struct json *pool)
     if (queued > 0)
         paint_f(p, PAINT_WARN, "  %.0f wait for a slot", queued);
     if (held > 0)
-        paint_f(p, PAINT_BAD, "  %.0f wait for a server", held);
+        paint_f(p, PAINT_BAD, hold.n ? "  %.0f held" : "  %.0f wait for a server", held);
     if (hold.n)
         paint_f(p, PAINT_WARN, "  held by an operator (%.*s)", DX_SLICE_ARGS(hold));
 }

@@ -23,7 +23,7 @@ static void arm_probe(struct watched *w, uint64_t ms) { dx_timer_set(w->health->
 static bool is_waited_for(const struct watched *w)
 {
     return w->pool->config->health.enabled && w->verdict.state != DX_SERVER_UP &&
-           dx_board_pool_waits(w->health->board, w->pool->board_pool).held;
+           dx_board_pool_waits(w->health->board, w->pool->board_pool).for_server;
 }
 
 static uint64_t delay_of(struct watched *w)

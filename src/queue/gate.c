@@ -200,6 +200,7 @@ bool gate_put(struct dx_gate *g, struct dx_turn *t)
         return false;
     }
     g->waiting++;
+    g->waiting_unsafe += t->unsafe;
     g->bytes += t->bytes;
     gate_publish(g);
     return true;
@@ -209,6 +210,7 @@ void gate_take_out(struct dx_gate *g, struct dx_turn *t)
 {
     heap_remove(heap_of(t), t);
     g->waiting--;
+    g->waiting_unsafe -= t->unsafe;
     g->bytes -= t->bytes;
     gate_publish(g);
 }
@@ -217,14 +219,14 @@ void gate_publish(struct dx_gate *g)
 {
     uint64_t one = 1;
     bool down = atomic_load_explicit(&g->down, memory_order_relaxed) != 0;
-    struct dx_board_waits w = {.waiting = g->waiting, .held = down && g->waiting > 0};
-    bool news = w.held && !g->told_held;
+    struct dx_board_queue q = {.waiting = g->waiting, .unsafe = g->waiting_unsafe, .down = down};
+    bool wanted = down && g->waiting > 0, news = wanted && !g->told_down;
 
     atomic_store_explicit(&g->strict, g->slots > 0 || g->waiting > 0, memory_order_relaxed);
     if (g->forgotten)
         return;
-    dx_board_pool_waits_set(g->queues->board, g->board_pool, w);
-    g->told_held = w.held;
+    dx_board_pool_queue_set(g->queues->board, g->board_pool, q);
+    g->told_down = wanted;
     if (news && g->queues->news_fd >= 0 && write(g->queues->news_fd, &one, sizeof(one)) < 0)
         return; /* a full eventfd has told control already */
 }

@@ -74,11 +74,11 @@ struct dx_gate {
     unsigned slots, queue_max, hold_max;
     uint64_t hold_bytes;
     uint64_t name; /* a hash of the pool's name and kind */
-    bool fair_by_client, forgotten, told_held;
+    bool fair_by_client, forgotten, told_down;
     enum dx_board_hold hand; /* what the operator said, when it was last looked at */
     struct dx_roster roster; /* of struct gate_server */
     uint64_t order, rank;    /* given last; of the turn that came last */
-    uint32_t waiting;
+    uint32_t waiting, waiting_unsafe;
     uint64_t bytes;
     struct gate_share whole;
     struct dx_link shares;

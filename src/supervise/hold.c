@@ -16,7 +16,7 @@ static void report(const struct control *c, const struct watched *pool, struct d
     dx_text_adds(out, "{\"pool\":");
     dx_text_add_json(out, dx_slice_str(pool->pool.name));
     dx_text_addf(out, ",\"hold\":\"%s\",\"waiting\":%u}\n", words[dx_board_pool_hold(c->board, pool->board)],
-                 waits.waiting);
+                 waits.held + waits.queued);
 }
 
 bool hold_pool(struct control *c, enum dx_board_hold hold, struct dx_slice name, struct dx_text *out)

@@ -10,6 +10,7 @@ import time
 
 import pytest
 from harness import free_port, one_pool, run_diplex, two_pools, wait_until
+from wire import RawClient
 
 SOON = {'path': '/healthz/', 'interval': '200ms', 'timeout': '2s', 'retries': 1}
 
@@ -283,6 +284,58 @@ def order(site, *words, code=0):
     return done
 
 
+def told(site, name='app'):
+    """What /status says of the pool, when it has the same numbers as /metrics."""
+
+    def look():
+        pool = next(pool for pool in json.loads(order(site, 'status', '--json').stdout)['pools'] if pool['name'] == name)
+        with RawClient(json.loads(site.config_path.read_text())['admin']) as client:
+            lines = client.ask('GET', '/metrics').body.decode().splitlines()
+        values = {line.split('{')[0]: float(line.split()[-1]) for line in lines if line.startswith('diplex_pool_') and f'"{name}"' in line}
+        same = values['diplex_pool_held'] == pool['held'] and values.get('diplex_pool_queued', 0) == pool['queued'] * (pool['slots'] > 0)
+        return pool if same else None
+
+    return wait_until(look, what='both to say the same')
+
+
+def test_who_waits_is_held_or_queued(diplex, scripted, directory):
+    """Held: nobody may serve them, by hand, or can, because servers are down. Queued: all slots are taken."""
+    go_on = threading.Event()
+
+    def script(connection):
+        while connection.read_request():
+            go_on.wait(60)
+            connection.reply()
+
+    server = scripted(script)
+    site = diplex(one_pool('wsgi', server, pool={'slots': 1, 'hold': '1m', 'queue': {'wait': '1m'}}, admin=str(directory / 'admin.sock')))
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        first = pool.submit(site.get, '/first')
+        wait_until(lambda: told(site)['servers'][0]['active'] == 1, what='the slot to be taken')
+        others = [pool.submit(site.get, '/r'), pool.submit(site.get, '/r'), pool.submit(site.ask, 'POST', '/w', {}, b'x')]
+
+        def numbers():
+            now = told(site)
+            whys = sorted(waits['why'] for waits in now['waiting'])
+            return now['queued'], now['held'], whys
+
+        def become(*wanted):
+            wait_until(lambda: numbers() == wanted, what=f'{wanted}')
+
+        become(3, 0, ['slot'] * 3)
+        order(site, 'hold', 'app')
+        become(0, 3, ['hand'] * 3)
+        order(site, 'hold', 'app', '--writes')
+        become(2, 1, ['hand', 'slot', 'slot'])
+        human = order(site, 'status').stdout
+        assert '2 wait for a slot  1 held  held by an operator (unsafe)' in human
+        order(site, 'release', 'app')
+        become(3, 0, ['slot'] * 3)
+        go_on.set()
+        assert [future.result().status for future in (first, *others)] == [200] * 4
+        become(0, 0, [])
+
+
 def test_holding_and_releasing_by_hand(diplex, scripted, directory):
     def script(connection):
         while connection.read_request():
@@ -294,14 +347,15 @@ def test_holding_and_releasing_by_hand(diplex, scripted, directory):
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         assert 'held' in order(site, 'hold', 'app').stdout
         read, write = pool.submit(site.get, '/r'), pool.submit(site.ask, 'POST', '/w', {}, b'x')
-        time.sleep(0.3)
+        wait_until(lambda: told(site)['held'] == 2, what='both to be held')
+        status = told(site)
+        assert (status['hold'], status['queued'], {waits['why'] for waits in status['waiting']}) == ('all', 0, {'hand'})
         assert not read.done() and not write.done()
-        status = json.loads(order(site, 'status').stdout)['pools'][0]
-        assert (status['hold'], status['held'] + status['queued']) == ('all', 2)
+        assert '2 held  held by an operator (all)' in order(site, 'status').stdout
         order(site, 'hold', 'app', '--writes')
         assert read.result().status == 200
-        time.sleep(0.2)
-        assert not write.done()
+        wait_until(lambda: told(site)['held'] == 1, what='the other one to be held still')
+        assert not write.done() and told(site)['queued'] == 0
         site.reload({**config, 'limits': {'body': '1MB'}})
         time.sleep(0.2)
         assert not write.done(), 'a hold lasts over reloads'

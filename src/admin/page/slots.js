@@ -173,28 +173,22 @@ function buildPool(pool) {
     return box;
 }
 
-const REASONS = { slot: 'all slots are taken', server: 'no server can take a request' };
+const REASONS = { slot: 'all slots are taken', server: 'no server can take a request', hand: 'held by hand' };
 
-function reasonOf(pool) {
-    const forServer = pool.held > 0 || pool.waiting.some((request) => request.why === 'server');
-    return forServer && pool.hold ? 'hand' : forServer ? 'server' : 'slot';
-}
-
-// How many wait, since when and why, in one sentence.
+// What is held is held by hand, or because no server is there; the rest waits for a slot.
 function waitingText(pool) {
-    const n = pool.queued + pool.held;
     const oldest = Math.max(0, ...pool.waiting.map((request) => request.age_ms));
-    if (!n) return '';
-    const why = { hand: 'held by hand' + (pool.hold === 'unsafe' ? ' (methods that may change something)' : ''), server: REASONS.server, slot: REASONS.slot }[reasonOf(pool)];
-    return `${many(n, 'request')} ${n === 1 ? 'waits' : 'wait'}: ${why}.` + (oldest ? ` The first has waited for ${span(oldest)}.` : '');
+    const hand = REASONS.hand + (pool.hold === 'unsafe' ? ' (methods that may change something)' : '');
+    const told = [[pool.held, pool.hold ? hand : REASONS.server], [pool.queued, REASONS.slot]].filter(([n]) => n > 0);
+    if (!told.length) return '';
+    return told.map(([n, why]) => `${many(n, 'request')} ${n === 1 ? 'waits' : 'wait'}: ${why}.`).join(' ') + (oldest ? ` The first has waited for ${span(oldest)}.` : '');
 }
 
 function fillWaiting(box, pool) {
-    const n = pool.queued + pool.held;
-    box.waiting.hidden = !n && !pool.waiting.length;
-    const held = reasonOf(pool) !== 'slot';
-    say(box.waits, n ? (held ? 'held ' : 'queue ') + count(n) : 'nobody waits');
-    mark(box.waits, 'data-level', n && reasonOf(pool) === 'server' ? 'bad' : n ? 'warn' : null);
+    const told = [pool.held && 'held ' + count(pool.held), pool.queued && 'queue ' + count(pool.queued)].filter(Boolean);
+    box.waiting.hidden = !told.length && !pool.waiting.length;
+    say(box.waits, told.join(', ') || 'nobody waits');
+    mark(box.waits, 'data-level', pool.held && !pool.hold ? 'bad' : told.length ? 'warn' : null);
     say(box.why, waitingText(pool) + (pool.waiting_left_out ? ` ${count(pool.waiting_left_out)} are not shown.` : ''));
     keep(box.queue, pool.waiting.map((request, place) => ({ place, request })), (one) => keyOf(one.request), () => {
         const tile = make('li', { class: 'tile', tabindex: '-1' }, make('bdi', { class: 'what' }), make('span', { class: 'age' }));

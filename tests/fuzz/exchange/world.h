@@ -238,7 +238,8 @@ static inline void world_end(void)
     DX_ASSERT(dx_board_counter_sum(world.board, DX_COUNTER_TUNNELS_WANTED) == 0);
     DX_ASSERT(dx_board_counter_sum(world.board, DX_COUNTER_SPOOL_MEMORY) == 0);
     DX_ASSERT(dx_board_counter_sum(world.board, DX_COUNTER_SPOOL_DISK) == 0);
-    DX_ASSERT(dx_board_pool_waits(world.board, world.pool).waiting == 0);
+    struct dx_board_waits waits = dx_board_pool_waits(world.board, world.pool);
+    DX_ASSERT(waits.held == 0 && waits.queued == 0);
     dx_proxy_free(&world.proxy);
     dx_queues_free(&world.queues);
     dx_crowd_free(&world.crowd);

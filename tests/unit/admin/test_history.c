@@ -173,12 +173,15 @@ START_TEST(waiting_requests_are_queued_or_held)
 {
     put("sync");
     uint32_t pool = dx_board_pool_find(board, "sync");
-    dx_board_pool_waits_set(board, pool, (struct dx_board_waits){.waiting = 5});
+    dx_board_pool_queue_set(board, pool, (struct dx_board_queue){.waiting = 5});
     sample();
-    dx_board_pool_waits_set(board, pool, (struct dx_board_waits){.waiting = 6, .held = true});
+    dx_board_pool_queue_set(board, pool, (struct dx_board_queue){.waiting = 6, .down = true});
     sample();
-    ck_assert(says(0, "\"queued\":[5,0]"));
-    ck_assert(says(0, "\"held\":[0,6]"));
+    dx_board_pool_queue_set(board, pool, (struct dx_board_queue){.waiting = 6, .unsafe = 4});
+    dx_board_pool_hold_set(board, pool, DX_HOLD_WRITES);
+    sample();
+    ck_assert(says(0, "\"queued\":[5,0,2]"));
+    ck_assert(says(0, "\"held\":[0,6,4]"));
 }
 END_TEST
 

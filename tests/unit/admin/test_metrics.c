@@ -169,7 +169,8 @@ START_TEST(servers_and_slots_are_told)
     dx_board_server_set(board, servers[1].id, DX_SERVER_DOWN, DX_WHY_PASSIVE);
     atomic_store(&dx_board_cell(board, 0, servers[0].id)->active, 3);
     atomic_store(&dx_board_cell(board, 1, servers[0].id)->active, 2);
-    dx_board_pool_waits_set(board, at, (struct dx_board_waits){.waiting = 6, .held = false});
+    dx_board_pool_queue_set(board, at, (struct dx_board_queue){.waiting = 8, .unsafe = 2});
+    dx_board_pool_hold_set(board, at, DX_HOLD_WRITES);
     made(true);
     static const char *const parts[] = {
         "\ndiplex_server_up{pool=\"sync\",server=\"web:8000\",address=\"192.0.2.1:8000\"} 1\n",
@@ -181,7 +182,8 @@ START_TEST(servers_and_slots_are_told)
         "\ndiplex_pool_slots{pool=\"sync\"} 4\n",
         "\ndiplex_pool_slots_used{pool=\"sync\"} 4\n",
         "\ndiplex_pool_queued{pool=\"sync\"} 6\n",
-        "\ndiplex_pool_held{pool=\"sync\"} 0\n",
+        "\ndiplex_pool_held{pool=\"sync\"} 2\n",
+        "\ndiplex_pool_hold_ordered{pool=\"sync\"} 1\n",
     };
     for (size_t i = 0; i < DX_COUNT(parts); i++)
         ck_assert(has(parts[i]));

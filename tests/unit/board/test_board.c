@@ -321,16 +321,46 @@ START_TEST(slots_are_counted_over_all_data_processes)
     dx_board_slot_give_back(data, 7);
     ck_assert(dx_board_slot_take(other, 7, 3));
     ck_assert_uint_eq(dx_board_slots_of_others(data, 7), 2);
-    struct dx_board_waits w = {.waiting = 4, .held = true};
-    dx_board_pool_waits_set(data, 9, (struct dx_board_waits){.waiting = 1});
-    dx_board_pool_waits_set(other, 9, w);
-    ck_assert_uint_eq(dx_board_pool_waits(control, 9).waiting, 5);
-    ck_assert(dx_board_pool_waits(control, 9).held);
+    dx_board_pool_queue_set(data, 9, (struct dx_board_queue){.waiting = 1});
+    dx_board_pool_queue_set(other, 9, (struct dx_board_queue){.waiting = 4, .down = true});
+    ck_assert_uint_eq(dx_board_pool_waits(control, 9).held, 4);
+    ck_assert_uint_eq(dx_board_pool_waits(control, 9).queued, 1);
+    ck_assert(dx_board_pool_waits(control, 9).for_server);
     dx_board_seat_free(control, 1);
     ck_assert_uint_eq(dx_board_slots_of_others(data, 7), 0);
-    ck_assert_uint_eq(dx_board_pool_waits(control, 9).waiting, 1);
-    ck_assert(!dx_board_pool_waits(control, 9).held);
+    ck_assert_uint_eq(dx_board_pool_waits(control, 9).queued, 1);
+    ck_assert_uint_eq(dx_board_pool_waits(control, 9).held, 0);
+    ck_assert(!dx_board_pool_waits(control, 9).for_server);
     dx_board_free(&other);
+}
+END_TEST
+
+/* Held: nobody may serve them, or nobody can. Queued: all slots are taken. */
+START_TEST(who_waits_is_held_or_queued)
+{
+    static const struct {
+        struct dx_board_queue queue;
+        enum dx_board_hold hold;
+        struct dx_board_waits waits;
+    } rows[] = {
+        {{7, 3, false}, DX_HOLD_NONE, {0, 7, false}},
+        {{7, 3, true}, DX_HOLD_NONE, {7, 0, true}},
+        {{7, 3, false}, DX_HOLD_ALL, {7, 0, false}},
+        {{7, 3, true}, DX_HOLD_ALL, {7, 0, true}},
+        {{7, 3, false}, DX_HOLD_WRITES, {3, 4, false}},
+        {{7, 3, true}, DX_HOLD_WRITES, {7, 0, true}},
+        {{0, 0, true}, DX_HOLD_ALL, {0, 0, false}},
+        {{2, 9, false}, DX_HOLD_WRITES, {2, 0, false}},
+        {{UINT32_MAX, INT32_MAX, false}, DX_HOLD_WRITES, {INT32_MAX, UINT32_MAX - INT32_MAX, false}},
+    };
+    for (size_t i = 0; i < DX_COUNT(rows); i++) {
+        dx_board_pool_hold_set(control, 9, rows[i].hold);
+        dx_board_pool_queue_set(data, 9, rows[i].queue);
+        struct dx_board_waits w = dx_board_pool_waits(control, 9);
+        ck_assert_msg(w.held == rows[i].waits.held && w.queued == rows[i].waits.queued &&
+                          w.for_server == rows[i].waits.for_server,
+                      "row %zu: %u %u %d", i, w.held, w.queued, w.for_server);
+    }
 }
 END_TEST
 
@@ -536,6 +566,7 @@ int main(void)
     tcase_add_test(c, there_is_an_end_of_seats);
     tcase_add_test(c, workers_are_those_of_ones_own_seat);
     tcase_add_test(c, slots_are_counted_over_all_data_processes);
+    tcase_add_test(c, who_waits_is_held_or_queued);
     tcase_add_test(c, another_program_goes_on_with_it);
     tcase_add_test(c, half_of_what_was_known_is_refused);
     tcase_add_test(c, of_times_the_longest_is_told);

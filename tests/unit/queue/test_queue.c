@@ -151,7 +151,7 @@ START_TEST(who_comes_first_goes_first)
     ck_assert_int_eq(asks(&askers[0]), DX_TURN_GO);
     for (unsigned i = 1; i < 5; i++)
         ck_assert_int_eq(asks(&askers[i]), DX_TURN_WAIT);
-    ck_assert_uint_eq(dx_board_pool_waits(board, pool).waiting, 4);
+    ck_assert_uint_eq(dx_board_pool_waits(board, pool).queued, 4);
     ck_assert(!dx_turn_held(&askers[1].turn));
     for (unsigned i = 0; i < 5; i++) {
         ck_assert_uint_eq(went_n, i + 1);
@@ -159,7 +159,7 @@ START_TEST(who_comes_first_goes_first)
         done(went[i]);
         run_for(1);
     }
-    ck_assert_uint_eq(dx_board_pool_waits(board, pool).waiting, 0);
+    ck_assert_uint_eq(dx_board_pool_waits(board, pool).queued, 0);
 }
 END_TEST
 
@@ -262,7 +262,7 @@ START_TEST(who_leaves_is_passed_over)
         done(went[n]);
         run_for(1);
     }
-    ck_assert_uint_eq(dx_board_pool_waits(board, pool).waiting, 0);
+    ck_assert_uint_eq(dx_board_pool_waits(board, pool).queued, 0);
 }
 END_TEST
 
@@ -353,13 +353,15 @@ START_TEST(held_while_nobody_is_up)
     ck_assert_int_eq(asks(&askers[0]), DX_TURN_WAIT);
     ck_assert_int_eq(asks(&askers[1]), DX_TURN_WAIT);
     ck_assert(dx_turn_held(&askers[0].turn));
-    ck_assert(dx_board_pool_waits(board, pool).held);
+    ck_assert_uint_eq(dx_board_pool_waits(board, pool).held, 2);
+    ck_assert(dx_board_pool_waits(board, pool).for_server);
     server_is(DX_SERVER_UP);
     UNTIL(went_n > 0);
     ck_assert_uint_eq(went_n, 1);
     ck_assert_ptr_eq(went[0], &askers[0]);
     ck_assert(!dx_turn_held(&askers[1].turn));
-    ck_assert(!dx_board_pool_waits(board, pool).held);
+    ck_assert_uint_eq(dx_board_pool_waits(board, pool).held, 0);
+    ck_assert(!dx_board_pool_waits(board, pool).for_server);
     done(&askers[0]);
     run_for(1);
     done(&askers[1]);
@@ -446,9 +448,12 @@ START_TEST(an_operator_holds_and_releases)
     ck_assert_int_eq(asks(&askers[0]), DX_TURN_WAIT);
     ck_assert(dx_turn_held(&askers[0].turn));
     ck_assert_int_eq(asks(&askers[1]), DX_TURN_GO);
+    ck_assert_uint_eq(dx_board_pool_waits(board, pool).held, 1);
     dx_board_pool_hold_set(board, pool, DX_HOLD_ALL);
     ck_assert_int_eq(asks(&askers[2]), DX_TURN_WAIT);
     ck_assert_int_eq(asks(&askers[3]), DX_TURN_WAIT);
+    ck_assert_uint_eq(dx_board_pool_waits(board, pool).held, 3);
+    ck_assert(!dx_board_pool_waits(board, pool).for_server); /* no reason to probe them faster */
     run_for(50);
     ck_assert_uint_eq(went_n, 1);
     dx_board_pool_hold_set(board, pool, DX_HOLD_NONE);
@@ -457,6 +462,8 @@ START_TEST(an_operator_holds_and_releases)
     ck_assert_ptr_eq(went[1], &askers[0]);
     for (unsigned n = 0; n < 4; n++)
         done(went[n]);
+    dx_board_pool_hold_set(board, pool, DX_HOLD_WRITES);
+    ck_assert_uint_eq(dx_board_pool_waits(board, pool).held, 0);
 }
 END_TEST
 
