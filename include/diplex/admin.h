@@ -28,6 +28,13 @@ struct dx_admin_reload { /* the last one that was asked for */
     const char *after_restart; /* settings of it that are not in force */
 };
 
+struct dx_admin_leaving { /* a data process that was replaced, and has not ended yet */
+    pid_t pid;
+    uint64_t for_ms;
+    bool seen; /* what follows is known */
+    uint64_t requests, connections;
+};
+
 struct dx_admin_facts {
     bool ready;                  /* data serves with the generation in force */
     const char *state;           /* "starting", "ready", "restarting", "stopping" */
@@ -35,7 +42,9 @@ struct dx_admin_facts {
     pid_t control_pid, data_pid; /* data_pid -1: none runs */
     uint64_t uptime_ms, generation;
     unsigned workers, reloads;
-    const char *sandbox;       /* what data has given up, as it says; NULL: it has not said yet */
+    const char *sandbox; /* what data has given up, as it says; NULL: it has not said yet */
+    const struct dx_admin_leaving *leaving;
+    size_t leaving_n;
     const char *const *listen; /* the addresses in force */
     size_t listen_n;
     const char *admin_socket, *admin_listen; /* the doors in force; NULL: shut */

@@ -62,6 +62,24 @@ static void add_process(const struct dx_admin_facts *f, struct dx_text *out)
     dx_text_adds(out, "],\n ");
 }
 
+static void add_leaving(const struct dx_admin_facts *f, struct dx_text *out)
+{
+    dx_text_adds(out, "\"leaving\":[");
+    for (size_t i = 0; i < f->leaving_n; i++) {
+        const struct dx_admin_leaving *l = &f->leaving[i];
+        dx_text_adds(out, i ? ",{" : "{");
+        put_number(out, "pid", (uint64_t)l->pid);
+        dx_text_adds(out, ",");
+        put_number(out, "for_ms", l->for_ms);
+        if (l->seen)
+            dx_text_addf(out, ",\"requests\":%llu,\"connections\":%llu}", (unsigned long long)l->requests,
+                         (unsigned long long)l->connections);
+        else
+            dx_text_adds(out, ",\"requests\":null,\"connections\":null}");
+    }
+    dx_text_adds(out, "],\n ");
+}
+
 /* Where it is asked, and how the last reload went. */
 static void add_doors(const struct dx_admin_facts *f, struct dx_text *out)
 {
@@ -120,6 +138,7 @@ static void write_all(struct status *s, bool with_config)
     struct dx_text *out = s->out;
     dx_text_adds(out, "{");
     add_process(f, out);
+    add_leaving(f, out);
     put_string(out, "log_level", levels[f->log_level]);
     dx_text_adds(out, ",\n ");
     add_doors(f, out);

@@ -11,8 +11,14 @@
 #include "diplex/os/shm.h"
 
 /* Changes with the layout, so that two builds of different layout never share a board. */
-#define SHARED_MAGIC \
-    (0x6469706c65780001ull ^ (uint64_t)sizeof(struct shared) << 20 ^ (uint64_t)sizeof(struct worker_part))
+#define SHARED_MAGIC                                                                                        \
+    (0x6469706c65780001ull ^ (uint64_t)sizeof(struct shared) << 20 ^ (uint64_t)sizeof(struct worker_part) ^ \
+     (uint64_t)DX_BOARD_LAYOUT_SALT)
+
+/* The tests make a program whose board seems to be laid out otherwise. */
+#ifndef DX_BOARD_LAYOUT_SALT
+#define DX_BOARD_LAYOUT_SALT 0
+#endif
 
 /* Room for every part there may be: pages that nobody touches cost nothing. */
 #define BOARD_BYTES (sizeof(struct shared) + (size_t)DX_BOARD_PARTS * sizeof(struct worker_part))

@@ -215,11 +215,33 @@ static const bool is_most[DX_COUNTER_COUNT] = {
 #include "diplex/counters.def"
 };
 
+bool board_counter_only_grows(enum dx_counter c)
+{
+    static const char suffix[] = "_total";
+    const char *name = dx_counter_name(c);
+    size_t n = strlen(name), tail = sizeof suffix - 1;
+    return n > tail && strcmp(name + n - tail, suffix) == 0;
+}
+
+bool dx_board_counter_carry(struct dx_board *b, struct dx_slice name, uint64_t n)
+{
+    DX_MAGIC_OK(b, BOARD_MAGIC);
+    DX_ASSERT(b->own);
+    for (unsigned i = 0; i < DX_COUNTER_COUNT; i++) {
+        enum dx_counter c = (enum dx_counter)i;
+        if (!dx_slice_eq(name, dx_slice_str(dx_counter_name(c))))
+            continue;
+        b->own->carried[i] = board_counter_only_grows(c) ? n : 0;
+        return board_counter_only_grows(c);
+    }
+    return false;
+}
+
 uint64_t dx_board_counter_sum(const struct dx_board *b, enum dx_counter c)
 {
     DX_MAGIC_OK(b, BOARD_MAGIC);
     DX_ASSERT(c < DX_COUNTER_COUNT);
-    uint64_t sum = 0, most = 0;
+    uint64_t sum = b->own ? b->own->carried[c] : 0, most = 0;
     for (unsigned w = 0, n = dx_board_parts(b); w < n; w++) {
         uint64_t value = load64(&b->parts[w].counters[c]);
         sum += value;

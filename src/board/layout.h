@@ -112,6 +112,8 @@ struct own {
     uint64_t frees;
     struct dx_board_route_sum *bases[DX_BOARD_PLACES]; /* what stood in a place when it was given out again */
     struct dx_board_route_sum *left[DX_BOARD_POOLS]; /* of routes that have left the pool, and their places */
+    uint64_t
+        carried[DX_COUNTER_COUNT]; /* counted on the board before this one, which was laid out otherwise */
 };
 
 struct dx_board {
@@ -130,6 +132,8 @@ struct dx_board {
 void dx_board_pool_begins(struct dx_board *b, uint32_t pool);
 /* seats.c: control; at least so many parts are in use. */
 void board_parts_reach(struct dx_board *b, unsigned parts);
+/* cells.c: it never falls; its name ends so. */
+bool board_counter_only_grows(enum dx_counter c);
 /* Control: a worker of the newest data process writes there. */
 bool board_part_counts(const struct dx_board *b, uint32_t part);
 

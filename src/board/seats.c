@@ -57,19 +57,11 @@ bool board_part_counts(const struct dx_board *b, uint32_t part)
     return !b->own->seat_taken[b->own->newest] || b->own->part_seat[part] == b->own->newest;
 }
 
-static bool is_gauge(enum dx_counter c)
-{
-    static const char suffix[] = "_total";
-    const char *name = dx_counter_name(c);
-    size_t n = strlen(name), tail = sizeof suffix - 1;
-    return n < tail || strcmp(name + n - tail, suffix) != 0;
-}
-
 /* What a worker that has ended had running is running no more. */
 static void clear_gauges(struct dx_board *b, struct worker_part *part)
 {
     for (size_t c = 0; c < DX_COUNTER_COUNT; c++) {
-        if (is_gauge((enum dx_counter)c))
+        if (!board_counter_only_grows((enum dx_counter)c))
             atomic_store_explicit(&part->counters[c], 0, memory_order_relaxed);
     }
     for (uint32_t i = 0; i < b->own->places_top; i++) {
@@ -82,7 +74,7 @@ bool dx_board_part_free(struct dx_board *b, uint32_t seat, uint32_t part)
 {
     DX_MAGIC_OK(b, BOARD_MAGIC);
     DX_ASSERT(b->own);
-    if (part >= DX_BOARD_PARTS || b->own->part_seat[part] != seat)
+    if (seat >= DX_BOARD_SEATS || part >= DX_BOARD_PARTS || b->own->part_seat[part] != seat)
         return false;
     clear_gauges(b, &b->parts[part]);
     b->own->part_seat[part] = NOBODY;
@@ -156,6 +148,17 @@ unsigned dx_board_workers(const struct dx_board *b)
     return workers < DX_BOARD_WORKERS ? workers : DX_BOARD_WORKERS;
 }
 
+uint64_t dx_board_seat_counter_sum(const struct dx_board *b, uint32_t seat, enum dx_counter c)
+{
+    DX_MAGIC_OK(b, BOARD_MAGIC);
+    DX_ASSERT(b->own && seat < DX_BOARD_SEATS && c < DX_COUNTER_COUNT);
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < DX_BOARD_PARTS; i++)
+        if (b->own->part_seat[i] == seat)
+            sum += atomic_load_explicit(&b->parts[i].counters[c], memory_order_relaxed);
+    return sum;
+}
+
 /* --- slots --- */
 
 uint32_t dx_board_slots_of_others(const struct dx_board *b, uint32_t server)
@@ -192,6 +195,13 @@ void dx_board_data_started(struct dx_board *b, int pid)
     DX_ASSERT(b->own);
     atomic_store_explicit(&b->shared->head.data_pid, (uint32_t)pid, memory_order_relaxed);
     atomic_fetch_add_explicit(&b->shared->head.data_starts, 1, memory_order_relaxed);
+}
+
+void dx_board_data_starts_carry(struct dx_board *b, unsigned starts)
+{
+    DX_MAGIC_OK(b, BOARD_MAGIC);
+    DX_ASSERT(b->own);
+    atomic_store_explicit(&b->shared->head.data_starts, starts, memory_order_relaxed);
 }
 
 unsigned dx_board_data_starts(const struct dx_board *b)

@@ -39,6 +39,22 @@ static void state_line(struct paint *p, const struct json *root)
     paint_end(p);
 }
 
+static void leaving_lines(struct paint *p, const struct json *root)
+{
+    char ago[PAINT_SMALL];
+    for (const struct json *at = json_first(root, "leaving"); at; at = at->next) {
+        struct dx_slice since = paint_time(json_number(at, "for_ms"), ago);
+        label(p, "leaving");
+        paint_f(p, PAINT_WARN, "data %.0f for %.*s: ", json_number(at, "pid"), DX_SLICE_ARGS(since));
+        if (json_is_null(at, "requests"))
+            paint_str(p, PAINT_PLAIN, "of another version, what it still has is not known");
+        else
+            paint_f(p, PAINT_PLAIN, "%.0f requests, %.0f client connections", json_number(at, "requests"),
+                    json_number(at, "connections"));
+        paint_end(p);
+    }
+}
+
 static void reload_line(struct paint *p, const struct json *root)
 {
     const struct json *reload = json_at(root, "last_reload");
@@ -118,6 +134,7 @@ static void maintenance_line(struct paint *p, const struct json *root, const cha
 void status_head(struct paint *p, const struct json *root)
 {
     state_line(p, root);
+    leaving_lines(p, root);
     reload_line(p, root);
     doors_line(p, root);
     traffic_line(p, root);

@@ -241,32 +241,6 @@ bool control_settle(struct control *c, struct dx_err *err)
     return true;
 }
 
-static int inherit_fd(const struct control *c, const char *word)
-{
-    struct dx_slice rest = {NULL, 0}, line;
-    return c->heritage.bytes && heritage_next(&c->heritage, word, &rest, &line) ? heritage_fd(&line) : -1;
-}
-
-/* NULL: there is none, or it is laid out in another way. */
-static struct dx_board *inherit_board(const struct control *c)
-{
-    struct dx_slice rest = {NULL, 0}, line;
-    struct dx_err err = {{0}};
-    if (!c->heritage.bytes || !heritage_next(&c->heritage, "board", &rest, &line))
-        return NULL;
-    int fd = heritage_fd(&line), own = heritage_fd(&line);
-    bool same = heritage_value(&c->heritage, "layout") == dx_board_layout();
-    struct dx_board *b = same ? dx_board_resume(fd, own, &err) : NULL;
-    dx_fd_close(&own);
-    if (!b) {
-        dx_log(DX_LOG_WARN, "board_new",
-               DX_KS("why",
-                     same ? err.text : "this version lays it out in another way: servers are judged anew"));
-        dx_fd_close(&fd);
-    }
-    return b;
-}
-
 static bool start_machines(struct control *c, struct dx_err *err)
 {
     c->loop = dx_loop_new();
@@ -275,9 +249,7 @@ static bool start_machines(struct control *c, struct dx_err *err)
         c->news = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (!c->loop || c->news < 0)
         return dx_err_sys(err, "cannot start the event loop");
-    c->board = inherit_board(c);
-    if (!c->board)
-        c->board = dx_board_new(c->now->workers, err);
+    c->board = inherit_board(c, err);
     if (!c->board)
         return false;
     c->fetcher = dx_fetcher_new(c->loop);

@@ -144,9 +144,10 @@ void seats_on_retired(struct control *c, uint32_t part);
 
 struct process {
     pid_t pid;
-    int end; /* of its letters */
-    struct crew crew;
+    int end;          /* of its letters */
+    struct crew crew; /* seat DX_BOARD_NONE: it writes on another board, laid out otherwise */
     uint64_t started_us;
+    uint64_t left_us; /* when it was told to leave */
 };
 struct leaver;
 bool swap_begin(struct control *c, struct dx_err *err) DX_CHECKED; /* c->next is to be served by a new one */
@@ -154,6 +155,8 @@ void swap_put_in(struct control *c, const struct process *p);      /* it serves 
 void swap_done(struct control *c, const struct plan *old);         /* c->now is served by the new one */
 void swap_undo(struct control *c);
 bool leavers_adopt(struct control *c, const struct process *p, uint64_t left_ms) DX_CHECKED;
+/* For /status: those that were told to leave. */
+size_t leavers_tell(struct control *c, const struct dx_admin_leaving **out);
 bool leavers_reap(struct control *c, pid_t pid, int status); /* false: it is none of them */
 void leavers_send(struct control *c, const struct dx_letter *letter);
 void leavers_kill(struct control *c);
@@ -184,6 +187,13 @@ uint64_t heritage_value(const struct heritage *h, const char *word); /* 0: there
 uint64_t heritage_number(struct dx_slice *line);                     /* takes it from the line */
 int heritage_fd(struct dx_slice *line); /* the same, close-on-exec from now on; -1 */
 bool heritage_process(struct dx_slice line, struct process *out, uint64_t *left_ms) DX_CHECKED;
+
+/* ---- inherit.c: what is taken over of it while we start ---- */
+
+int inherit_fd(const struct control *c, const char *word); /* -1: there is none */
+/* The board of the program before us; a new one where there was none, or one that is laid out otherwise. */
+struct dx_board *inherit_board(const struct control *c, struct dx_err *err) DX_CHECKED;
+uint64_t inherit_left_us(const struct heritage *h, pid_t leaver);
 
 /* ---- upgrade.c: another program in our place ---- */
 
@@ -301,7 +311,8 @@ struct control {
     enum dx_log_level log_level;         /* in force: the configuration's, or an operator's */
     char *maintained[DX_BOARD_SWITCHES]; /* what is under maintenance by hand; "": everything */
     size_t maintained_n;
-    const char **listen_shown; /* for the facts */
+    const char **listen_shown; /* for the facts, as the next one */
+    struct dx_admin_leaving *leaving_shown;
 
     struct activation given;
     struct watchdog watchdog;

@@ -253,4 +253,6 @@ void doors_close(struct control *c)
     dx_admin_free(&c->admin);
     free(c->listen_shown);
     c->listen_shown = NULL;
+    free(c->leaving_shown);
+    c->leaving_shown = NULL;
 }

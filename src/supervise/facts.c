@@ -19,6 +19,8 @@ static void tell(void *arg, struct dx_admin_facts *out)
         n = 0;
     for (size_t i = 0; i < n; i++)
         listen[i] = c->now->listeners[i]->shown;
+    const struct dx_admin_leaving *leaving;
+    size_t leaving_n = leavers_tell(c, &leaving);
     *out = (struct dx_admin_facts){
         .ready = ready,
         .state = c->stopping     ? "stopping"
@@ -33,6 +35,8 @@ static void tell(void *arg, struct dx_admin_facts *out)
         .workers = c->now->workers,
         .reloads = c->reloads,
         .sandbox = c->sandbox_text[0] ? c->sandbox_text : NULL,
+        .leaving = leaving,
+        .leaving_n = leaving_n,
         .listen = listen,
         .listen_n = n,
         .admin_socket = c->doors[DOOR_SOCKET].text,

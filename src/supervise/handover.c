@@ -66,8 +66,10 @@ static void write_processes(struct writing *w)
     struct leaver *at = NULL;
     uint64_t left_ms;
     write_process(w, "data", &p, 0);
-    while (leavers_each(c, &at, &p, &left_ms))
+    while (leavers_each(c, &at, &p, &left_ms)) {
         write_process(w, "leaver", &p, left_ms);
+        dx_text_addf(&w->text, "left %d %llu\n", (int)p.pid, (unsigned long long)p.left_us);
+    }
 }
 
 static void write_sockets(struct writing *w)
@@ -144,6 +146,7 @@ static void write_all(struct writing *w, int own)
     write_number(w, "reloads", c->reloads);
     write_number(w, "upgrades", c->upgrade.done);
     write_number(w, "reload_queued", c->reload_queued);
+    write_number(w, "data_starts", dx_board_data_starts(c->board));
     dx_text_addf(&w->text, "board %d %d\n", name_fd(w, dx_board_fd(c->board)), name_fd(w, own));
     dx_text_addf(&w->text, "news %d\n", name_fd(w, c->news));
     write_processes(w);

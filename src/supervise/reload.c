@@ -94,7 +94,7 @@ static void commit(struct control *c)
     bool swapped = c->swapping;
     if (swapped)
         swap_done(c, old);
-    else
+    if (!c->upgrade.going_on)
         c->reloads++;
     control_set_log_level(c, c->now->config->log_level);
     listeners_set_modes(c->now);
@@ -151,6 +151,10 @@ static void begin(struct control *c)
     struct dx_err err = {{0}};
     snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)dx_clock_us());
     notify_state(state);
+    if (c->data >= 0 && c->crew.seat == DX_BOARD_NONE) { /* it looks at another board than the one we write */
+        reload_swap(c);
+        return;
+    }
     dx_text_init(&report);
     c->next = prepare(c, &report, &err);
     if (!c->next)

@@ -99,6 +99,8 @@ static struct leaver *leaver_add(struct control *c, const struct process *p)
     l->process = *p;
     l->next = c->leavers;
     c->leavers = l;
+    if (!l->process.left_us)
+        l->process.left_us = dx_clock_us();
     watch(l);
     return l;
 }
@@ -196,6 +198,7 @@ void swap_done(struct control *c, const struct plan *old)
         return;
     l->serving = false;
     l->listens = true;
+    l->process.left_us = dx_clock_us();
     send_drops(l, old, c->now->workers);
     if (!dx_ipc_send(l->process.end, &(struct dx_letter){.type = DX_LETTER_LEAVE, .number = ms, .fd = -1}))
         kill(l->process.pid, SIGKILL); /* it reads nothing any more */
@@ -217,6 +220,7 @@ void swap_undo(struct control *c)
         dx_watch_stop(&l->watch);
         swap_put_in(c, &l->process);
         l->process = failed;
+        l->process.left_us = dx_clock_us();
         l->serving = false;
     } else if (failed.pid > 0 && !(l = leaver_add(c, &failed))) {
         DX_NEVER("a process is forgotten for want of memory");
@@ -290,4 +294,29 @@ bool leavers_each(const struct control *c, struct leaver **at, struct process *o
     *out = l->process;
     *left_ms = l->limit_ms > now_ms ? l->limit_ms - now_ms : l->limit_ms ? 1 : 0;
     return true;
+}
+
+static struct dx_admin_leaving told_of(const struct control *c, const struct process *p)
+{
+    struct dx_admin_leaving out = {.pid = p->pid, .for_ms = (dx_clock_us() - p->left_us) / 1000};
+    out.seen = p->crew.seat != DX_BOARD_NONE;
+    if (out.seen) {
+        out.requests = dx_board_seat_counter_sum(c->board, p->crew.seat, DX_COUNTER_REQUESTS_RUNNING);
+        out.connections = dx_board_seat_counter_sum(c->board, p->crew.seat, DX_COUNTER_CLIENTS_OPEN);
+    }
+    return out;
+}
+
+size_t leavers_tell(struct control *c, const struct dx_admin_leaving **out)
+{
+    size_t n = 0;
+    for (struct leaver *l = c->leavers; l; l = l->next) {
+        struct dx_admin_leaving *more = l->serving ? NULL : realloc(c->leaving_shown, (n + 1) * sizeof *more);
+        if (!more)
+            continue;
+        c->leaving_shown = more;
+        more[n++] = told_of(c, &l->process);
+    }
+    *out = c->leaving_shown;
+    return n;
 }

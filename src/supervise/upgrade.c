@@ -271,6 +271,7 @@ static void adopt_processes(struct control *c, const struct heritage *h)
     bool shared = dx_board_layout() == heritage_value(h, "layout");
     while (heritage_next(h, "leaver", &rest, &line)) {
         bool ok = heritage_process(line, &p, &left_ms);
+        p.left_us = inherit_left_us(h, p.pid);
         p.crew = shared ? p.crew : (struct crew){.seat = DX_BOARD_NONE};
         if (ok && !leavers_adopt(c, &p, left_ms))
             kill(p.pid, SIGKILL);

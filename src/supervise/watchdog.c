@@ -51,7 +51,8 @@ static void look_at_workers(struct control *c)
 {
     struct watchdog *w = &c->watchdog;
     unsigned last = 0;
-    if (!c->data_ready || c->stopping || w->killed == c->data) {
+    bool unseen = c->crew.seat == DX_BOARD_NONE; /* after an upgrade that failed: it beats on another board */
+    if (!c->data_ready || c->stopping || unseen || w->killed == c->data) {
         w->waiting = false;
         return;
     }

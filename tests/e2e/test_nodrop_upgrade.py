@@ -36,6 +36,24 @@ def upgradable(site_of, directory, monkeypatch):  # noqa: F811
     return start
 
 
+OTHER_LAYOUT = harness.DIPLEX.with_name('diplex_other_layout')
+needs_other_layout = pytest.mark.skipif(not OTHER_LAYOUT.exists(), reason='made with the tests: diplex_other_layout')
+
+
+def put_in_place(site, program):
+    """Nobody ever sees half a file."""
+    fresh = site.program.with_suffix('.new')
+    shutil.copy(program, fresh)
+    fresh.replace(site.program)
+
+
+def open_stream(site):
+    line = Line(site.endpoint)
+    line.send(get('/async/events/?count=100000&interval=50'))
+    assert line.head()[0] == 200
+    return line
+
+
 def upgrade(site):
     answer = site.admin.ask('POST', '/upgrade')
     assert answer.status == 200, answer.body
@@ -117,20 +135,27 @@ def test_a_faulty_file_changes_nothing(upgradable):
     upgrade(site)
 
 
-def test_what_was_said_by_hand_goes_on(upgradable):
+@pytest.mark.parametrize('program', [harness.DIPLEX, pytest.param(OTHER_LAYOUT, marks=needs_other_layout)], ids=lambda path: path.name)
+def test_what_was_said_by_hand_goes_on(upgradable, program):
     site = upgradable()
+    put_in_place(site, program)
     server = site.config()['pools']['async']['servers'][0]
     assert site.admin.ask('POST', f'/drain?server=async/{server}').status == 200
     assert site.admin.ask('POST', '/hold?pool=sync').status == 200
+    for name in ('/', '*'):
+        assert site.admin.ask('POST', f'/maintenance?on={name}').status == 200
     site.admin.reload()
     before = site.admin.status()
     upgrade(site)
     after = site.admin.status()
+    assert after['maintenance'] == before['maintenance'] and site.get('/api/hello/').status == 503
     pools = {pool['name']: pool for pool in after['pools']}
     assert pools['sync']['hold'] == 'all' and pools['async']['servers'][0]['why'] == 'drained'
     assert after['reloads'] == before['reloads'] and after['uptime_ms'] >= before['uptime_ms']
     assert site.admin.ask('POST', f'/undrain?server=async/{server}').status == 200
     assert site.admin.ask('POST', '/release?pool=sync').status == 200
+    for name in ('/', '*'):
+        assert site.admin.ask('POST', f'/maintenance?off={name}').status == 200
     assert site.get('/async/hello/').status == site.get('/api/hello/').status == 200
 
 
@@ -152,6 +177,85 @@ def test_a_new_data_process_that_cannot_serve_is_given_up(upgradable):
         assert upgrade(site)['data_pid'] != old
         load.wait_for(5)
     load.check('listeners', 'talkers', 'newcomers')
+
+
+@needs_other_layout
+def test_a_version_whose_board_is_laid_out_otherwise(upgradable):
+    """There and back again: nothing fails, what is counted goes on, and of those that leave only pid and age are known."""
+    site = upgradable(workers=2)
+    pids = [data_of(site)]
+    streams = [open_stream(site)]
+    with Load(site.endpoint) as load:
+        load.start(newcomers, keepers, talkers, listeners)
+        load.wait_for(3)
+        for program in (OTHER_LAYOUT, harness.DIPLEX):
+            before = site.admin.status()
+            put_in_place(site, program)
+            pids.append(upgrade(site)['data_pid'])
+            streams.append(open_stream(site))
+            load.wait_for(3)
+            after = site.admin.status()
+            assert after['data_pid'] == pids[-1] and after['data_starts'] == len(pids)
+            for name, value in before['counters'].items():
+                assert not name.endswith('_total') or after['counters'][name] >= value, name
+            assert after['counters']['requests_total'] > before['counters']['requests_total']
+            (leaving,) = [one for one in after['leaving'] if one['pid'] == pids[-2]]
+            assert leaving['requests'] is None and leaving['connections'] is None
+        site.admin.reload()
+        load.wait_for(2)
+        assert f'data {pids[0]} for ' in run_diplex('status', '-c', site.config_path).stdout
+    load.check('newcomers', 'keepers', 'talkers', 'listeners')
+    assert load.counts['unannounced'] == 0, load.counts
+    for line in streams:
+        line.until(b'event: tick')
+        line.close()
+    assert site.stderr.count(' board_new ') == 2
+    wait_until(lambda: site.children() == [pids[-1]], what='those that were replaced to end')
+    status = site.admin.status()
+    assert status['leaving'] == [] and status['counters']['client_connections'] <= 1
+    assert all(server['active'] == 0 for pool in status['pools'] for server in pool['servers'])
+
+
+@needs_other_layout
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root can become somebody else')
+def test_a_reload_ends_an_upgrade_that_stopped_halfway(upgradable):
+    """Control is of another layout, the data process of before goes on; the next file in force is served by a new one."""
+    site = upgradable()
+    site.deaths_are_expected = True
+    old = data_of(site)
+    with Load(site.endpoint) as load:
+        load.start(listeners, talkers, newcomers)
+        load.wait_for(1)
+        put_in_place(site, OTHER_LAYOUT)
+        site.write_config({**site.config(), 'user': 'nobody-of-this-name'})
+        assert run_diplex('upgrade', '-a', site.admin.path).returncode == 2
+        load.wait_for(3)
+        assert data_of(site) == old
+        site.write_config({**site.config(), 'workers': 3})
+        reloads = site.admin.status()['reloads']
+        site.admin.reload()
+        load.wait_for(3)
+        status = site.admin.status()
+        assert status['data_pid'] != old and status['workers'] == 3 and status['reloads'] == reloads + 1
+    load.check('listeners', 'talkers', 'newcomers')
+    wait_until(lambda: site.children() == [data_of(site)], what='the one that was replaced to end')
+
+
+def test_who_leaves_is_shown(upgradable):
+    """Also by the program after the next, until it has ended."""
+    site = upgradable()
+    assert site.admin.status()['leaving'] == []
+    line = open_stream(site)
+    old = data_of(site)
+    for_ms = 0
+    for _ in range(2):
+        upgrade(site)
+        (leaving,) = [one for one in site.admin.status()['leaving'] if one['pid'] == old]
+        assert leaving['requests'] == leaving['connections'] == 1 and leaving['for_ms'] >= for_ms
+        for_ms = leaving['for_ms'] + 1
+    assert f'data {old} for ' in run_diplex('status', '-c', site.config_path).stdout
+    line.close()
+    wait_until(lambda: site.admin.status()['leaving'] == [], what='it to end')
 
 
 def test_no_more_than_the_slots_from_both_together(upgradable, gunicorn):

@@ -26,11 +26,19 @@ void dx_board_sit(struct dx_board *b, uint32_t seat); /* data, before anything e
 void dx_board_workers_set(struct dx_board *b, uint32_t seat, unsigned workers); /* control */
 unsigned dx_board_workers(const struct dx_board *b);
 
+/* Control: over the workers of this data process. */
+uint64_t dx_board_seat_counter_sum(const struct dx_board *b, uint32_t seat, enum dx_counter c);
+
 /* A slot of a server, counted over all data processes: false when they have `most` between them, and the
  * caller must try again later. Exact, though nothing is locked: each first says what it takes, then looks at
  * the others. */
 bool dx_board_slot_take(struct dx_board *b, uint32_t server, uint32_t most) DX_CHECKED;
 void dx_board_slot_give_back(struct dx_board *b, uint32_t server);
 uint32_t dx_board_slots_of_others(const struct dx_board *b, uint32_t server);
+
+/* Control: this board is new, but diplex is not; before the first data process is started on it. A counter
+ * goes on from what it had on the board before. False: none that only grows is called so. */
+bool dx_board_counter_carry(struct dx_board *b, struct dx_slice name, uint64_t n);
+void dx_board_data_starts_carry(struct dx_board *b, unsigned starts);
 
 #endif

@@ -257,6 +257,45 @@ START_TEST(counters_go_on_when_data_starts_again)
 }
 END_TEST
 
+START_TEST(counters_go_on_from_another_board)
+{
+    ck_assert(dx_board_counter_carry(control, DX_SLICE("requests_total"), 1000));
+    ck_assert(!dx_board_counter_carry(control, DX_SLICE("requests_running"), 5));
+    ck_assert(!dx_board_counter_carry(control, DX_SLICE("worker_turn_longest_us"), 5));
+    ck_assert(!dx_board_counter_carry(control, DX_SLICE("requests"), 5));
+    ck_assert(!dx_board_counter_carry(control, DX_SLICE("requests_of_tomorrow_total"), 5));
+    dx_board_data_starts_carry(control, 3);
+    dx_count_add(&dx_board_counters(data, 1)[DX_COUNTER_REQUESTS], 4);
+    dx_board_data_started(control, 4711);
+    ck_assert_uint_eq(dx_board_counter_sum(control, DX_COUNTER_REQUESTS), 1004);
+    ck_assert_uint_eq(dx_board_counter_sum(control, DX_COUNTER_REQUESTS_RUNNING), 0);
+    ck_assert_uint_eq(dx_board_counter_sum(control, DX_COUNTER_TURN_LONGEST), 0);
+    ck_assert_uint_eq(dx_board_data_starts(control), 4);
+
+    int saved = dx_board_save(control), fd = dup(dx_board_fd(control));
+    dx_board_free(&control);
+    control = dx_board_resume(fd, saved, &err);
+    ck_assert_ptr_nonnull(control);
+    close(saved);
+    ck_assert_uint_eq(dx_board_counter_sum(control, DX_COUNTER_REQUESTS), 1004);
+}
+END_TEST
+
+START_TEST(a_seat_has_its_own_sums)
+{
+    uint32_t first = dx_board_seat_take(control), second = dx_board_seat_take(control), parts[3];
+    ck_assert(dx_board_parts_take(control, first, 2, parts));
+    ck_assert(dx_board_parts_take(control, second, 1, parts + 2));
+    for (unsigned i = 0; i < 3; i++)
+        dx_count_add(&dx_board_counters(data, parts[i])[DX_COUNTER_REQUESTS_RUNNING], i + 1);
+    ck_assert_uint_eq(dx_board_seat_counter_sum(control, first, DX_COUNTER_REQUESTS_RUNNING), 3);
+    ck_assert_uint_eq(dx_board_seat_counter_sum(control, second, DX_COUNTER_REQUESTS_RUNNING), 3);
+    ck_assert(dx_board_part_free(control, first, parts[1]));
+    ck_assert(!dx_board_part_free(control, DX_BOARD_NONE, parts[1]));
+    ck_assert_uint_eq(dx_board_seat_counter_sum(control, first, DX_COUNTER_REQUESTS_RUNNING), 1);
+}
+END_TEST
+
 START_TEST(a_part_has_one_owner_at_a_time)
 {
     uint32_t first = dx_board_seat_take(control), second = dx_board_seat_take(control), parts[DX_BOARD_PARTS];
@@ -562,6 +601,8 @@ int main(void)
     tcase_add_test(c, a_full_board_changes_nothing);
     tcase_add_test(c, cells_are_summed_and_share_no_line);
     tcase_add_test(c, counters_go_on_when_data_starts_again);
+    tcase_add_test(c, counters_go_on_from_another_board);
+    tcase_add_test(c, a_seat_has_its_own_sums);
     tcase_add_test(c, a_part_has_one_owner_at_a_time);
     tcase_add_test(c, there_is_an_end_of_seats);
     tcase_add_test(c, workers_are_those_of_ones_own_seat);
