@@ -159,7 +159,7 @@ async def small_new(visit: Visit) -> None:
 
 
 async def pipeline(visit: Visit) -> None:
-    """Up to sixteen requests at once; the answers come in their order."""
+    """Up to sixteen requests at once; the answers come in their order. One may say that it is the last, and is it."""
     connection = await visit.connect()
     asked = [(visit.pool(), visit.seed(), visit.rng.randrange(3000)) for _ in range(visit.rng.randint(2, 16))]
     visit.doing = f'{len(asked)} requests at once'
@@ -170,6 +170,10 @@ async def pipeline(visit: Visit) -> None:
     for _, seed, size in asked:
         check(await connection.answer(Expected(seed, size)), seed)
         visit.count(down=size)
+        if not connection.usable:
+            if await connection.until_close():
+                raise Wrong('bytes behind the answer that was the last')
+            break
     await connection.close()
 
 
@@ -203,6 +207,9 @@ async def crooked(visit: Visit) -> None:
     connection = await visit.connect()
     if visit.rng.random() < 0.3:
         await get(visit, connection, visit.pool(), visit.rng.randrange(2000))
+        if not connection.usable:
+            await connection.close()
+            connection = await visit.connect()
     visit.doing, visit.excuses = f'{raw[:60]!r}', ()
     if visit.rng.random() < 0.5:
         cut = visit.rng.randrange(len(raw))

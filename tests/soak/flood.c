@@ -7,8 +7,10 @@
  * Each connection asks one to four requests at once, GETs of /PREFIX/SEED/SIZE and POSTs with bodies, each
  * with a seed of its own, and again when they are answered; after some of them it ends and another one is
  * opened, now and then by a reset in the middle. Answers must come in order, with status 200, and be what
- * `origin` says, byte by byte. After SECONDS nothing more is asked; when all is answered (or 60 s later, and
- * then what is missing is a fault) one line of JSON says what was seen. Status 1: something was wrong.
+ * `origin` says, byte by byte. One that says `Connection: close` is the last: what was asked behind it is not
+ * answered, and counted apart. Any other end is a fault. After SECONDS nothing more is asked; when all is
+ * answered (or 60 s later, and then what is missing is a fault) one line of JSON says what was seen. Status
+ * 1: something was wrong.
  */
 #include "../bench/sockets.h"
 #include "pattern.h"
@@ -49,7 +51,7 @@ struct client {
     size_t out_length, out_sent;
     char head[HEAD_MAX];
     size_t head_filled;
-    bool in_body;
+    bool in_body, told_last;
     uint64_t body_at;
     char digest[17];
 };
@@ -60,7 +62,8 @@ static struct {
     int epoll;
     uint64_t random;
     bool stopping;
-    uint64_t gets, posts, bytes_down, bytes_up, connections, aborts, longest_us, faults;
+    uint64_t gets, posts, bytes_down, bytes_up, connections, aborts, told_last, unanswered, longest_us,
+        faults;
 } flood;
 
 static uint64_t now_us(void)
@@ -137,7 +140,7 @@ static void begin(struct client *c)
     c->left = 1 + (unsigned)below(below(4) == 0 ? 4 : 400);
     c->abort_at = below(20) == 0 ? 1 + below(20000) : 0;
     c->received = c->head_filled = c->first = c->waiting = 0;
-    c->in_body = false;
+    c->in_body = c->told_last = false;
     ask(c);
     struct epoll_event event = {.events = EPOLLOUT | EPOLLIN, .data.ptr = c};
     if (epoll_ctl(flood.epoll, EPOLL_CTL_ADD, c->fd, &event))
@@ -168,6 +171,7 @@ static bool on_head(struct client *c, const struct asked *a)
               c->head);
         return false;
     }
+    c->told_last = strcasestr(c->head, "\r\nConnection: close\r\n") != NULL;
     c->in_body = true;
     c->body_at = 0;
     c->head_filled = 0;
@@ -182,6 +186,22 @@ static void answered(struct client *c, const struct asked *a)
     c->in_body = false;
     c->first = (c->first + 1) % DEPTH_MAX;
     c->waiting--;
+}
+
+/* It was the last answer, as it said itself: what was asked behind it was asked of nobody. */
+static void forget_the_rest(struct client *c)
+{
+    flood.told_last++;
+    flood.unanswered += c->waiting;
+    for (; c->waiting > 0; c->waiting--) {
+        const struct asked *a = &c->asked[c->first];
+        flood.gets -= !a->post;
+        flood.posts -= a->post;
+        flood.bytes_up -= a->post ? a->size : 0;
+        c->first = (c->first + 1) % DEPTH_MAX;
+    }
+    c->left = 0;
+    c->out_sent = c->out_length;
 }
 
 static bool on_body(struct client *c, const struct asked *a, const unsigned char *bytes, size_t n)
@@ -240,27 +260,27 @@ static bool take(struct client *c, const unsigned char *bytes, size_t n)
             return false;
         bytes += now;
         n -= now;
-        if (now == left)
-            answered(c, a);
-        else
+        if (now < left)
             return true;
+        answered(c, a);
+        if (c->told_last)
+            forget_the_rest(c);
     }
     return true;
 }
 
 /* --- one connection's turn --- */
 
-/* Sends what is left; false: the connection is broken. */
-static bool send_out(struct client *c)
+/* Sends what is left. If the other side takes no more, what it has sent says why. */
+static void send_out(struct client *c)
 {
     while (c->out_sent < c->out_length) {
         ssize_t n =
             send(c->fd, c->out + c->out_sent, c->out_length - c->out_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n < 0)
-            return errno == EAGAIN;
-        c->out_sent += (size_t)n;
+        if (n < 0 && errno == EAGAIN)
+            return;
+        c->out_sent = n < 0 ? c->out_length : c->out_sent + (size_t)n;
     }
-    return true;
 }
 
 static bool receive(struct client *c)
@@ -280,12 +300,9 @@ static bool receive(struct client *c)
 
 static void on_client(struct client *c, uint32_t events)
 {
-    bool good = (events & EPOLLOUT) == 0 || send_out(c);
-    if (!good)
-        fault(c, "while sending: %s", strerror(errno));
-    if (good && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
-        good = receive(c);
-    if (!good) {
+    if (events & EPOLLOUT)
+        send_out(c);
+    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && !receive(c)) {
         end(c, true);
         return;
     }
@@ -300,11 +317,7 @@ static void on_client(struct client *c, uint32_t events)
             return;
         }
         ask(c);
-        if (!send_out(c)) {
-            fault(c, "while sending: %s", strerror(errno));
-            end(c, true);
-            return;
-        }
+        send_out(c);
     }
     struct epoll_event event = {.events = EPOLLIN | (c->out_sent < c->out_length ? EPOLLOUT : 0u),
                                 .data.ptr = c};
@@ -357,10 +370,10 @@ int main(int argc, char **argv)
         bench_die("epoll");
     run(clients, n, strtoull(argv[4], NULL, 10));
     printf("{\"gets\":%" PRIu64 ",\"posts\":%" PRIu64 ",\"bytes_down\":%" PRIu64 ",\"bytes_up\":%" PRIu64
-           ",\"connections\":%" PRIu64 ",\"aborts\":%" PRIu64 ",\"longest_ms\":%" PRIu64
-           ",\"faults\":%" PRIu64 "}\n",
+           ",\"connections\":%" PRIu64 ",\"aborts\":%" PRIu64 ",\"told_last\":%" PRIu64
+           ",\"unanswered\":%" PRIu64 ",\"longest_ms\":%" PRIu64 ",\"faults\":%" PRIu64 "}\n",
            flood.gets, flood.posts, flood.bytes_down, flood.bytes_up, flood.connections, flood.aborts,
-           flood.longest_us / 1000, flood.faults);
+           flood.told_last, flood.unanswered, flood.longest_us / 1000, flood.faults);
     free(clients);
     return flood.faults > 0;
 }

@@ -61,6 +61,8 @@ CALM = 30.0  # until the last connections to servers are closed
 NICE = 3  # of everything in Python, so that diplex and the fast clients get as much as they can use
 RELOAD_EVERY = (2.0, 4.0)
 RESTART_EVERY = (2.0, 6.0)
+UPGRADE_EVERY = 4  # every fourth reload is an upgrade, in the first half of the time: memory is looked at in the rest
+LEAVING_MOST = 3  # data processes, else there is a reload instead: there is room for seven
 FAULTS_KEPT = 40
 
 
@@ -111,7 +113,8 @@ class World:
         self.faults_in_all = 0
         self.told_to_come_later = 0
         self.restarts: collections.Counter = collections.Counter()
-        self.reloads = 0
+        self.reloads = self.upgrades = 0
+        self.asking = asyncio.Lock()  # an upgrade ends connections to admin
         self.windows: dict[str, list[list[float]]] = collections.defaultdict(list)
         self.most_waiting = collections.Counter()
         self.make_servers()
@@ -154,7 +157,7 @@ class World:
         return {
             'workers': 2,
             'admin': str(self.admin),
-            # The flood's connections are to last: it counts one that ends as a fault.
+            # The flood's connections are to last: it counts those that an upgrade ends.
             'limits': {'body': ('100MB', '90MB')[n % 2], 'connection_requests': 0},
             'pools': {
                 'sync': {'kind': 'wsgi', 'servers': [self.sync.address], **patient, **queued(n, (3, 2, 0)),
@@ -267,7 +270,36 @@ class World:
             await connection.close()
             return answer.status
 
-    async def reloading(self) -> None:
+    async def reload(self, n: int) -> bool:
+        async with self.asking:
+            code, said = await asyncio.to_thread(ask_admin, self.admin, 'POST', '/reload')
+        if code != 200:
+            self.fault(f'reload {n}: {code} {said[:300]!r}')
+            return False
+        self.reloads += 1
+        return True
+
+    async def may_upgrade(self, n: int) -> bool:
+        if n % UPGRADE_EVERY or time.monotonic() - self.began > self.options.seconds / 2:
+            return False
+        async with self.asking:
+            return len((await asyncio.to_thread(status, self.admin))['leaving']) <= LEAVING_MOST
+
+    async def upgrade(self, n: int, watch: Watch) -> bool:
+        """The same program again, with the file as it is now; by the log, since who asks on the socket may be cut off."""
+        async with self.asking:
+            self.diplex.signal(signal.SIGUSR2)
+            until = time.monotonic() + PATIENCE
+            while self.diplex.stderr.count(' upgraded ') == self.upgrades:
+                if time.monotonic() > until or ' upgrade_failed ' in self.diplex.stderr:
+                    self.fault(f'upgrade {n} failed, or did not end')
+                    return False
+                await asyncio.sleep(0.1)
+            self.upgrades += 1
+            watch.upgrade((await asyncio.to_thread(status, self.admin))['data_pid'])
+        return True
+
+    async def reloading(self, watch: Watch) -> None:
         n = 0
         while True:
             await self.pause(RELOAD_EVERY)
@@ -275,11 +307,8 @@ class World:
                 return
             n += 1
             self.diplex.write_config(self.config(n))
-            code, said = await asyncio.to_thread(ask_admin, self.admin, 'POST', '/reload')
-            if code != 200:
-                self.fault(f'reload {n}: {code} {said[:300]!r}')
+            if not await (self.upgrade(n, watch) if await self.may_upgrade(n) else self.reload(n)):
                 continue
-            self.reloads += 1
             since = time.monotonic()
             try:
                 found = await self.extra_route(n), await self.extra_route(n - 1)
@@ -293,7 +322,9 @@ class World:
     async def looking(self) -> None:
         """The status is asked for all the time too; the most that ever waited goes into the report."""
         while not self.stopping:
-            for pool in (await asyncio.to_thread(status, self.admin))['pools']:
+            async with self.asking:
+                seen = await asyncio.to_thread(status, self.admin)
+            for pool in seen['pools']:
                 for key in ('queued', 'held'):
                     self.most_waiting[key] = max(self.most_waiting[key], pool[key])
             await asyncio.sleep(0.5)
@@ -324,7 +355,7 @@ class World:
         os.nice(NICE)  # this thread alone: not what was started before, nor the reader of the log
         watching = asyncio.create_task(watch.run())
         clients = [asyncio.create_task(self.visits(kind, n)) for kind, count in KINDS.items() for n in range(count)]
-        others = [asyncio.create_task(work) for work in (self.restarting(), self.reloading(), self.looking())]
+        others = [asyncio.create_task(work) for work in (self.restarting(), self.reloading(watch), self.looking())]
         try:
             await asyncio.sleep(self.options.seconds)
             watching.cancel()
@@ -366,7 +397,8 @@ def descriptors_in_the_end(watch: Watch, first: Sample) -> tuple[Sample, dict]:
 
 def flatness(watch: Watch, seconds: int) -> list[str]:
     found = []
-    for name, allowed in (GROWTH_KB if seconds >= LONG_SECONDS else GROWTH_KB_SHORT).items():
+    lived = min(seconds, time.monotonic() - watch.upgraded)
+    for name, allowed in (GROWTH_KB if lived >= LONG_SECONDS else GROWTH_KB_SHORT).items():
         _, warm, end = watch.thirds(name)
         if end - warm > allowed:
             found.append(f'the memory of {name} grew from {warm:.0f} to {end:.0f} KB, by more than {allowed}')
@@ -390,8 +422,10 @@ def conclude(world: World, watch: Watch, first: Sample, flood: dict) -> dict:
     faults += [f'{name} has more descriptors than before: {what}' for name, what in more.items() if what]
     if not harness.sanitized():
         faults += flatness(watch, world.options.seconds)
-    if seen_at_end['data_starts'] != 1:
-        faults.append(f'data was started {seen_at_end["data_starts"]} times')
+    if seen_at_end['data_starts'] != 1 + world.upgrades:
+        faults.append(f'data was started {seen_at_end["data_starts"]} times, with {world.upgrades} upgrades')
+    if world.diplex.children() != [watch.pids['data']]:
+        faults.append(f'children of control are {world.diplex.children()}, the newest data process is {watch.pids["data"]}')
     seconds = thread_seconds(watch.pids['data'])
     share = {name: share_kb(pid) for name, pid in watch.pids.items()}
     code = world.diplex.stop(60)
@@ -413,7 +447,7 @@ def conclude(world: World, watch: Watch, first: Sample, flood: dict) -> dict:
         'retries': counters['retries_total'], 'outcomes': dict(log.outcomes.most_common()),
         'log_lines_dropped': counters['log_lines_dropped_total'],
         'told_to_come_later': world.told_to_come_later, 'allowed': dict(world.allowed),
-        'reloads': world.reloads, 'restarts': dict(world.restarts), 'most_waiting': dict(world.most_waiting),
+        'reloads': world.reloads, 'upgrades': world.upgrades, 'restarts': dict(world.restarts), 'most_waiting': dict(world.most_waiting),
         'memory_kb': {name: {'start': first.anonymous_kb[name], 'thirds': watch.thirds(name),
                              'end': end.anonymous_kb[name], 'share_at_end': share[name],
                              'course': watch.course(name)} for name in watch.pids},
@@ -441,7 +475,10 @@ def show(report: dict) -> None:
     print('allowed, while a server of the pool was restarted:')
     for name, excuse in EXCUSES.items():
         print(f'  {name:<20}{report["allowed"].get(name, 0):>6}   {excuse.sentence}')
-    print(f'reloads {report["reloads"]}; restarts: ' + ', '.join(f'{k} {v}' for k, v in sorted(report['restarts'].items())))
+    if flood:
+        print(f'connections of the flood that an upgrade ended: {flood["told_last"]}; asked behind their last answer: '
+              f'{flood["unanswered"]}')
+    print(f'reloads {report["reloads"]}, upgrades {report["upgrades"]}; restarts: ' + ', '.join(f'{k} {v}' for k, v in sorted(report['restarts'].items())))
     print(f'{"memory of its own, KB":<28}{"start":>10}{"1st third":>10}{"2nd":>10}{"3rd":>10}{"calm":>10}')
     for name, row in report['memory_kb'].items():
         print(f'  {name:<26}{row["start"]:>10}' + ''.join(f'{x:>10.0f}' for x in row['thirds']) + f'{row["end"]:>10}')

@@ -113,6 +113,7 @@ def status(path: pathlib.Path) -> dict:
 def unrest(seen: dict) -> dict[str, int]:
     """What must be 0 when nobody is there any more, as far as it is not."""
     left = {name: seen['counters'][name] for name in ('requests_running', 'client_connections', 'tunnels')}
+    left['data processes that leave'] = len(seen['leaving'])
     for pool in seen['pools']:
         for key in ('queued', 'held'):
             left[f'{pool["name"]} {key}'] = pool[key]
@@ -138,12 +139,18 @@ class Sample:
 
 
 class Watch:
-    """Samples both processes until it is cancelled, and says whether their memory stayed flat."""
+    """Samples both processes until it is cancelled, and says whether their memory stayed flat since the last upgrade."""
 
     def __init__(self, pids: dict[str, int]) -> None:
         self.pids = pids
         self.samples: list[Sample] = []
-        self.began = time.monotonic()
+        self.began = self.upgraded = time.monotonic()
+        self.fresh = 0  # samples before are of other processes, or of another program
+
+    def upgrade(self, data: int) -> None:
+        self.pids['data'] = data
+        self.fresh = len(self.samples)
+        self.upgraded = time.monotonic()
 
     def look(self) -> Sample:
         return Sample(
@@ -154,12 +161,13 @@ class Watch:
 
     async def run(self) -> None:
         while True:
-            self.samples.append(self.look())
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # replaced at this moment
+                self.samples.append(self.look())
             await asyncio.sleep(SAMPLE_SECONDS)
 
     def thirds(self, name: str) -> tuple[float, float, float]:
-        """The medians of the three thirds of the time, in KB: the first is warming up."""
-        values = [sample.anonymous_kb[name] for sample in self.samples]
+        """The medians of the three thirds of the time since the last upgrade, in KB: the first is warming up."""
+        values = [sample.anonymous_kb[name] for sample in self.samples[self.fresh :] or [self.look()]]
         third = max(1, len(values) // 3)
         return tuple(statistics.median(values[n * third : (n + 1) * third] or values[-1:]) for n in range(3))
 
