@@ -104,7 +104,8 @@ struct dx_board *dx_board_map(int fd, struct dx_err *err)
 
 /* ---- from one control process to the next ---- */
 
-#define SUMS (DX_BOARD_PLACES + DX_BOARD_POOLS)
+#define SUMS        (DX_BOARD_PLACES + DX_BOARD_POOLS)
+#define PIECE_BYTES 4096
 
 /* The sizes, and what the words are called. */
 uint64_t dx_board_layout(void)
@@ -147,11 +148,26 @@ static void own_free(struct own *own)
     free(own);
 }
 
+/* Most of it is empty, and costs no memory until it is written to. */
+static bool read_where_not_empty(int fd, char *to, size_t n)
+{
+    static const char empty[PIECE_BYTES];
+    char piece[PIECE_BYTES];
+    for (size_t at = 0; at < n; at += sizeof piece) {
+        size_t some = n - at < sizeof piece ? n - at : sizeof piece;
+        if (read(fd, piece, some) != (ssize_t)some)
+            return false;
+        if (memcmp(piece, empty, some) != 0)
+            memcpy(to + at, piece, some);
+    }
+    return true;
+}
+
 static struct own *own_load(int fd)
 {
     struct own *own = calloc(1, sizeof *own);
     uint32_t i;
-    if (own && read(fd, own, sizeof *own) != (ssize_t)sizeof *own) {
+    if (own && !read_where_not_empty(fd, (char *)own, sizeof *own)) {
         free(own);
         return NULL;
     }

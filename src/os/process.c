@@ -164,6 +164,8 @@ char *dx_process_program(void)
     return path;
 }
 
+void dx_process_keep_nothing(void) { mark_cloexec_from(KEPT_FD); }
+
 int dx_process_become(const char *program, char *const argv[])
 {
     sigset_t all, before;

@@ -119,6 +119,7 @@ static void change(struct control *c)
     char state[64];
     snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)dx_clock_us());
     notify_state(state);
+    dx_process_keep_nothing();
     if ((c->file && !file) || handover_write(c, true, &err) < 0) {
         free(file);
         fail(c, err.text[0] ? err.text : "out of memory");

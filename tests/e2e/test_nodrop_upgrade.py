@@ -54,6 +54,11 @@ def open_stream(site):
     return line
 
 
+def descriptors(site):
+    """Of control, once nothing is under way."""
+    return min(len(os.listdir(f'/proc/{site.pid}/fd')) for _ in range(20))
+
+
 def upgrade(site):
     answer = site.admin.ask('POST', '/upgrade')
     assert answer.status == 200, answer.body
@@ -242,8 +247,14 @@ def test_a_reload_ends_an_upgrade_that_stopped_halfway(upgradable):
 
 
 def test_who_leaves_is_shown(upgradable):
-    """Also by the program after the next, until it has ended."""
+    """Also by the program after the next, until it has ended. Nothing is left open, not by libraries either."""
     site = upgradable()
+    config = site.config()
+    config['pools']['async']['health'] = {'path': '/async/hello/', 'interval': '1h'}  # libcurl is loaded for it
+    site.write_config(config)
+    site.admin.reload()
+    wait_until(lambda: [server['probe'] for pool in site.admin.status()['pools'] for server in pool['servers'] if server['probe']])
+    before = descriptors(site)
     assert site.admin.status()['leaving'] == []
     line = open_stream(site)
     old = data_of(site)
@@ -256,6 +267,7 @@ def test_who_leaves_is_shown(upgradable):
     assert f'data {old} for ' in run_diplex('status', '-c', site.config_path).stdout
     line.close()
     wait_until(lambda: site.admin.status()['leaving'] == [], what='it to end')
+    wait_until(lambda: descriptors(site) <= before, what='what was open to be closed')
 
 
 def test_no_more_than_the_slots_from_both_together(upgradable, gunicorn):

@@ -19,6 +19,9 @@ pid_t dx_process_spawn(const char *program, char *const argv[], int keep, int ou
 /* The file that this process was started from, as it was named then, with a whole path; NULL: it is not
  * known. Owned by the caller. Before the working directory changes. */
 char *dx_process_program(void) DX_CHECKED;
+/* From here on an exec leaves nothing open but 0, 1 and 2, whatever libraries have opened; who wants more to
+ * stay says so afterwards. */
+void dx_process_keep_nothing(void);
 /* Makes another program of this process. Signals wait until that one lets them in. Returns errno, and all is
  * as it was. */
 int dx_process_become(const char *program, char *const argv[]) DX_CHECKED;
