@@ -115,7 +115,7 @@ def test_a_data_process_that_cannot_be_started(diplex, scripted):
     site.deaths_are_expected = True
     site.spawn()
     assert site.wait() == 1
-    assert 'cannot start the program again' in site.stderr
+    assert 'cannot start the program from /proc/self/exe' in site.stderr
     assert site.stderr.count('data_start_failed') == 3 and 'data_gives_up' in site.stderr
 
 
