@@ -42,7 +42,8 @@ struct dx_admin_facts {
     pid_t control_pid, data_pid; /* data_pid -1: none runs */
     uint64_t uptime_ms, generation;
     unsigned workers, reloads;
-    const char *sandbox; /* what data has given up, as it says; NULL: it has not said yet */
+    unsigned data_deaths; /* unasked */
+    const char *sandbox;  /* what data has given up, as it says; NULL: it has not said yet */
     const struct dx_admin_leaving *leaving;
     size_t leaving_n;
     const char *const *listen; /* the addresses in force */

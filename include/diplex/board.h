@@ -157,8 +157,4 @@ static inline void dx_count_add(_Atomic uint64_t *word, uint64_t n)
     atomic_store_explicit(word, atomic_load_explicit(word, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
-/* Data was started: how often, its pid. Control writes. */
-void dx_board_data_started(struct dx_board *b, int pid);
-unsigned dx_board_data_starts(const struct dx_board *b);
-
 #endif

@@ -340,6 +340,7 @@ static void write_program(struct writer *w, const struct dx_admin_facts *f)
     write_family(w, FAMILY_RELOAD_TIME);
     write_seconds(w, NULL, f->reload.ok_wall_us ? f->reload.ok_wall_us : began_us);
     single(w, FAMILY_DATA_STARTS, dx_board_data_starts(f->board));
+    single(w, FAMILY_DATA_DEATHS, f->data_deaths);
     write_family(w, FAMILY_START_TIME);
     write_seconds(w, NULL, began_us);
 }

@@ -5,6 +5,7 @@
 
 #include "diplex/admin.h"
 #include "diplex/board/routes.h"
+#include "diplex/board/seats.h"
 
 enum family {
 #define FAMILY(id, name, type, labels, sentence) FAMILY_##id,

@@ -6,6 +6,7 @@
 
 #include "admin/routes.h"
 #include "diplex/base/hide.h"
+#include "diplex/board/seats.h"
 #include "diplex/os/clock.h"
 
 void put_string(struct dx_text *out, const char *key, const char *value)
@@ -44,6 +45,8 @@ static void add_process(const struct dx_admin_facts *f, struct dx_text *out)
     }
     dx_text_adds(out, ",");
     put_number(out, "data_starts", dx_board_data_starts(f->board));
+    dx_text_adds(out, ",");
+    put_number(out, "data_deaths", f->data_deaths);
     dx_text_adds(out, ",");
     put_number(out, "workers", f->workers);
     dx_text_adds(out, ",\n ");

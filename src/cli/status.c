@@ -34,8 +34,8 @@ static void state_line(struct paint *p, const struct json *root)
         paint_str(p, PAINT_BAD, "  data: none runs");
     else
         paint_f(p, PAINT_PLAIN, "  data %.0f", json_number(root, "data_pid"));
-    if (json_number(root, "data_starts") > 1)
-        paint_f(p, PAINT_WARN, " (started %.0f times)", json_number(root, "data_starts"));
+    if (json_number(root, "data_deaths") > 0)
+        paint_f(p, PAINT_WARN, " (died %.0f times)", json_number(root, "data_deaths"));
     paint_end(p);
 }
 

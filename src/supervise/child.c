@@ -148,6 +148,7 @@ static void on_data_end(struct control *c, pid_t pid, int status)
     letters_close(c);
     seats_free(c);
     log_end(c, pid, status, lived_ms);
+    c->deaths += !c->stopping && !c->swapping; /* during a swap another one serves */
     control_on_data_ended(c, WIFEXITED(status) && WEXITSTATUS(status) == 0);
     if (c->stopping || c->data > 0) /* another one serves still */
         return;

@@ -333,6 +333,7 @@ struct control {
     bool sandbox_told;                  /* by this data process */
     int forbidden;                      /* the system call that data ended itself for; -1: none */
     uint64_t data_started_us;
+    unsigned deaths;       /* of data processes that served, unasked */
     unsigned quick_deaths; /* in a row */
     unsigned early_deaths; /* before the first READY */
     struct dx_timer respawn;

@@ -34,6 +34,7 @@ static void tell(void *arg, struct dx_admin_facts *out)
         .generation = c->now->generation,
         .workers = c->now->workers,
         .reloads = c->reloads,
+        .data_deaths = c->deaths,
         .sandbox = c->sandbox_text[0] ? c->sandbox_text : NULL,
         .leaving = leaving,
         .leaving_n = leaving_n,

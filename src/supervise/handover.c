@@ -146,6 +146,7 @@ static void write_all(struct writing *w, int own)
     write_number(w, "reloads", c->reloads);
     write_number(w, "upgrades", c->upgrade.done);
     write_number(w, "reload_queued", c->reload_queued);
+    write_number(w, "data_deaths", c->deaths);
     write_number(w, "data_starts", dx_board_data_starts(c->board));
     dx_text_addf(&w->text, "board %d %d\n", name_fd(w, dx_board_fd(c->board)), name_fd(w, own));
     dx_text_addf(&w->text, "news %d\n", name_fd(w, c->news));

@@ -258,6 +258,7 @@ bool leavers_reap(struct control *c, pid_t pid, int status)
            DX_KI("code", WIFEXITED(status) ? WEXITSTATUS(status) : -1),
            DX_KI("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
            DX_KI("lived_ms", (dx_clock_us() - l->process.started_us) / 1000));
+    c->deaths += l->serving && !c->stopping;
     leaver_drop(c, l);
     return true;
 }

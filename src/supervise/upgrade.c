@@ -299,6 +299,7 @@ void upgrade_go_on(struct control *c, const struct heritage *h)
     c->generations = heritage_value(h, "generations");
     c->now->generation = heritage_value(h, "generation");
     c->reloads = (unsigned)heritage_value(h, "reloads");
+    c->deaths = (unsigned)heritage_value(h, "data_deaths");
     c->upgrade.done = (unsigned)heritage_value(h, "upgrades");
     c->reload_queued = heritage_value(h, "reload_queued") != 0;
     c->started_us = heritage_value(h, "started_us");

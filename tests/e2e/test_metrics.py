@@ -277,6 +277,7 @@ def test_counters_go_on_when_data_dies_and_when_routes_change(measured, scripted
     assert site.get('/a/').status == 200
     wait_until(lambda: site.numbers().sum('diplex_requests_total', route='/a/') == 4)
     assert site.numbers().sum('diplex_data_starts_total') == 2
+    assert site.numbers().sum('diplex_data_deaths_total') == 1
     config['routes'] = {'/': 'app'}
     reload(site, config)
     numbers = site.numbers()

@@ -96,7 +96,7 @@ def test_upgrades_under_load(upgradable, directory):
     assert load.counts['unannounced'] == 0, load.counts
     wait_until(lambda: site.children() == [pids[-1]], what='those that were replaced to end')
     status = site.admin.status()
-    assert status['control_pid'] == site.pid and status['data_starts'] == len(pids)
+    assert status['control_pid'] == site.pid and status['data_starts'] == len(pids) and status['data_deaths'] == 0
     assert status['counters']['requests_total'] >= sum(load.counts[kind] for kind in ('newcomers', 'keepers', 'uploaders'))
     assert status['counters']['client_connections'] <= 1
     assert all(server['active'] == 0 for pool in status['pools'] for server in pool['servers'])

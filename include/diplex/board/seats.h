@@ -36,6 +36,10 @@ bool dx_board_slot_take(struct dx_board *b, uint32_t server, uint32_t most) DX_C
 void dx_board_slot_give_back(struct dx_board *b, uint32_t server);
 uint32_t dx_board_slots_of_others(const struct dx_board *b, uint32_t server);
 
+/* Data was started: how often, its pid. Control writes. */
+void dx_board_data_started(struct dx_board *b, int pid);
+unsigned dx_board_data_starts(const struct dx_board *b);
+
 /* Control: this board is new, but diplex is not; before the first data process is started on it. A counter
  * goes on from what it had on the board before. False: none that only grows is called so. */
 bool dx_board_counter_carry(struct dx_board *b, struct dx_slice name, uint64_t n);

@@ -118,7 +118,7 @@ const page = {
         say($('state-word'), status.state);
         say($('level').options[0], shown(status.log_level ?? '…', 20));
         say($('process'), `${shown(status.version, 40)}, up ${span(status.uptime_ms)}, generation ${status.generation}, ${status.listen.map((a) => shown(a, 60)).join(' ')}`);
-        say($('foot'), `File ${shown(status.file)}. ${many(status.workers, 'worker')}, control ${status.control_pid}, data ${status.data_pid ?? 'not running'}${status.data_starts > 1 ? `, started ${status.data_starts} times` : ''}. Sandbox: ${shown(status.sandbox ?? 'not said yet')}.`);
+        say($('foot'), `File ${shown(status.file)}. ${many(status.workers, 'worker')}, control ${status.control_pid}, data ${status.data_pid ?? 'not running'}${status.data_deaths > 0 ? `, died ${status.data_deaths} times` : ''}. Sandbox: ${shown(status.sandbox ?? 'not said yet')}.`);
         document.title = (status.ready ? '' : status.state + ' – ') + 'diplex';
     },
 
