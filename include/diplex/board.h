@@ -46,11 +46,8 @@ void dx_board_pool_remove(struct dx_board *b, uint32_t pool); /* control; frees 
 
 /* --- servers --- */
 
-enum dx_server_state {
-    DX_SERVER_STARTING,
-    DX_SERVER_UP,
-    DX_SERVER_DOWN
-}; /* STARTING: no verdict yet; used when nothing is UP */
+/* STARTING: no verdict yet; used when nothing is UP. */
+enum dx_server_state { DX_SERVER_STARTING, DX_SERVER_UP, DX_SERVER_DOWN };
 enum dx_down_reason {
     DX_WHY_NONE,
     DX_WHY_PROBE,
@@ -63,8 +60,7 @@ const char *dx_down_reason_word(enum dx_down_reason why);
 
 struct dx_board_server {
     uint32_t id; /* index of its place on the board */
-    uint32_t
-        generation; /* changes when the place is used again or the server behind it is known to be another */
+    uint32_t generation; /* changes when the place is used again or the server behind it is another */
     char name[DX_BOARD_NAME]; /* as in the configuration */
     struct dx_address address;
     uint32_t weight;
@@ -86,8 +82,7 @@ void dx_board_server_set(struct dx_board *b, uint32_t id, enum dx_server_state s
                          enum dx_down_reason why);                                 /* control */
 enum dx_server_state dx_board_server_state(const struct dx_board *b, uint32_t id); /* one load */
 enum dx_down_reason dx_board_server_why(const struct dx_board *b, uint32_t id);
-/* When it came up among others that were working (monotonic), for slow start; 0: it began together with them.
- */
+/* When it came up among others that were working (monotonic), for slow start; 0: it began with them. */
 void dx_board_server_set_risen(struct dx_board *b, uint32_t id, uint64_t at_ms); /* control */
 uint64_t dx_board_server_risen_ms(const struct dx_board *b, uint32_t id);
 
@@ -114,8 +109,7 @@ struct dx_board_waits {
 };
 struct dx_board_waits dx_board_pool_waits(const struct dx_board *b, uint32_t pool);
 
-/* --- what a worker knows of a server: written by that worker only, read by control and by other workers ---
- */
+/* --- what a worker knows of a server: written by that worker only, read by control and other workers --- */
 
 struct dx_board_cell {
     _Atomic uint32_t active;              /* requests running now */
