@@ -59,8 +59,8 @@ enum dx_down_reason {
 const char *dx_down_reason_word(enum dx_down_reason why);
 
 struct dx_board_server {
-    uint32_t id; /* index of its place on the board */
-    uint32_t generation; /* changes when the place is used again or the server behind it is another */
+    uint32_t id;              /* index of its place on the board */
+    uint32_t generation;      /* changes when the place is used again or the server behind it is another */
     char name[DX_BOARD_NAME]; /* as in the configuration */
     struct dx_address address;
     uint32_t weight;
