@@ -17,6 +17,7 @@ struct dx_fetch_result {
     unsigned status;         /* 0: no answer */
     const char *error;       /* why there is none, for a log; NULL on success. Lives until on_done returns */
     bool refused, timed_out; /* what kind of no answer */
+    bool unable;             /* out of memory here: it says nothing about who was asked */
     uint64_t total_us;
 };
 

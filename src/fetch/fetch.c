@@ -72,6 +72,7 @@ static struct dx_fetch_result result_of(const struct dx_fetch *x, CURLcode code)
     curl_off_t us = 0;
     if (curl->easy_getinfo(x->easy, CURLINFO_TOTAL_TIME_T, &us) == CURLE_OK && us > 0)
         r.total_us = (uint64_t)us;
+    r.unable = code == CURLE_OUT_OF_MEMORY;
     bool cut_by_us = code == CURLE_WRITE_ERROR && x->body_n > BODY_ENOUGH;
     if (code == CURLE_OK || cut_by_us) {
         if (curl->easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK && status > 0)
@@ -100,13 +101,30 @@ static void finish(struct dx_fetcher *f, CURL *easy, CURLcode code)
     on_done(arg, &r);
 }
 
+/* We could not watch a socket, and curl takes that for the end of all its transfers. It begins anew as soon
+ * as it has none; what is asked for until then it refuses. */
+static void give_up_all(struct dx_fetcher *f)
+{
+    struct dx_link given_up;
+    dx_list_init(&given_up);
+    DX_LIST_FOR_SAFE (link, &f->running) {
+        dx_list_remove(link);
+        dx_list_push_tail(&given_up, link);
+    }
+    while (!dx_list_empty(&given_up))
+        finish(f, DX_CONTAINER(given_up.next, struct dx_fetch, link)->easy, CURLE_OUT_OF_MEMORY);
+}
+
 static void step(struct dx_fetcher *f, curl_socket_t fd, int what)
 {
     int running = 0, left = 0;
     CURLMsg *msg;
     CURLMcode stepped = f->curl.multi_socket_action(f->multi, fd, what, &running);
-    DX_ASSERT(stepped == CURLM_OK || stepped == CURLM_OUT_OF_MEMORY);
+    bool dead = stepped == CURLM_ABORTED_BY_CALLBACK;
+    DX_ASSERT(stepped == CURLM_OK || stepped == CURLM_OUT_OF_MEMORY || dead);
     f->stepping = true;
+    if (dead)
+        give_up_all(f);
     while ((msg = f->curl.multi_info_read(f->multi, &left)) != NULL) {
         if (msg->msg == CURLMSG_DONE)
             finish(f, msg->easy_handle, msg->data.result);

@@ -117,6 +117,10 @@ static void on_probed(void *arg, const struct dx_fetch_result *r)
     const struct dx_pool_config *pool = w->pool->config;
     struct verdict_cells cells = cells_of(w);
     w->fetch = NULL;
+    if (r->unable) { /* says nothing about the server */
+        arm_probe(w, pool->health.interval);
+        return;
+    }
     remember(w, r);
     struct verdict_probe probe = {.ok = w->last_error[0] == '\0', .timed_out = r->timed_out};
     verdict_probed(&w->verdict, pool, &cells, w->probed_ms, probe, around(w).others_up);
@@ -152,7 +156,7 @@ static void probe_start(struct watched *w)
                                  .on_done = on_probed,
                                  .arg = w};
     w->fetch = dx_fetch_start(w->health->fetcher, &r);
-    if (!w->fetch) /* out of memory says nothing about the server */
+    if (!w->fetch) /* out of memory: as above */
         arm_probe(w, h->interval);
 }
 
