@@ -290,7 +290,7 @@ uint64_t metrics_hash(const struct dx_config *config)
     dx_text_init(&text);
     dx_config_print(config, &text);
     size_t room = 2 * text.n + 8;
-    char *buf = malloc(room);
+    char *buf = calloc(1, room);
     struct dx_out o = dx_out_of(buf, buf ? room : 0);
     if (buf)
         dx_hide(&o, dx_slice_of(text.p, text.n));

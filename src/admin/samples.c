@@ -62,7 +62,7 @@ static void sample_times(const struct totals *now, const struct totals *last, st
  * the others' sum larger by one. */
 static void sample_endings(const struct totals *now, const struct totals *last, struct row *row)
 {
-    uint32_t n[ENDINGS];
+    uint32_t n[ENDINGS] = {0};
     for (unsigned i = 0; i < ENDINGS; i++)
         n[i] = grown(now->endings[i], last->endings[i]);
     row->v[SERIES_REQUESTS] = n[ENDED_ALL];
