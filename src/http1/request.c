@@ -177,7 +177,7 @@ enum dx_http1_known dx_http1_request_known(const char *p, size_t n, const struct
         else if (r.target.n > limits->target_bytes)
             r.target.n = limits->target_bytes;
     }
-    const char *version = r.target.p + r.target.n + 1;
+    const char *version = known == DX_HTTP1_KNOWN ? r.target.p + r.target.n + 1 : eol;
     bool line = known == DX_HTTP1_KNOWN && eol - version == DX_HTTP1_VERSION_BYTES && end - eol >= 2 &&
                 eol[0] == '\r' && eol[1] == '\n' && dx_http1_version(version) >= 0;
     if (line) {
